@@ -1,0 +1,36 @@
+# The real work is in Python; a target here is a name for it.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test check verify generate images lock clean
+
+help: ## Show what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.ready: cli/bootstrap.py locks/bootstrap.txt locks/dev.txt pyproject.toml
+	@$(PYTHON) cli/bootstrap.py
+
+demo: .venv/.ready ## A real Kubernetes on this machine, and a model answering through kubectl apply
+	@$(BIN)/fairlead demo
+
+test: .venv/.ready ## All tests, with everything they need; prints the time of each suite
+	@$(BIN)/python tests/run.py
+
+check: .venv/.ready ## Format, lint, types and import contracts
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+verify: .venv/.ready generate ## Regenerate what is generated, and fail if that changes the tree
+	@$(BIN)/python cli/verify.py
+
+generate: .venv/.ready ## Write crds/ and the chart's copy of it from the models
+	@$(BIN)/python -m fairlead_operator.api.crd
+
+images: .venv/.ready ## Build the operator's, the runtime's and the demo model's image, without Docker
+	@$(BIN)/fairlead images build
+
+lock: .venv/.ready ## Pin all dependencies anew, from pyproject.toml
+	@$(BIN)/python locks/lock.py
+
+clean: ## Stop the local cluster and remove the environment of this checkout; the cache in ~/.cache/fairlead stays
+	@if [ -x $(BIN)/fairlead ]; then $(BIN)/fairlead cluster down; fi
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

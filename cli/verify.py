@@ -1,0 +1,22 @@
+"""Fails when the generated files differ from what is committed. Run after `make generate`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = ("crds", "charts/fairlead/files/crds")
+
+
+def main() -> None:
+    """Compare the tree with HEAD, new files included."""
+    seen = subprocess.run(
+        ["git", "status", "--porcelain", "--", *GENERATED], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    if seen:
+        sys.exit(f"Generated files differ from the commit. Run `make generate` and commit:\n{seen}")
+    print(f"{', '.join(GENERATED)}: as generated")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Turns InferenceServices into model pods and reports what became of them."""
