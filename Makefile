@@ -24,6 +24,7 @@ verify: .venv/.ready generate ## Regenerate what is generated, and fail if that 
 
 generate: .venv/.ready ## Write crds/ and the chart's copy of it from the models
 	@$(BIN)/python -m fairlead_operator.api.crd
+	@$(BIN)/python -m fairlead_operator.api.crd charts/fairlead/files/crds
 
 images: .venv/.ready ## Build the operator's, the runtime's and the demo model's image, without Docker
 	@$(BIN)/fairlead images build

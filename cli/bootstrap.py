@@ -18,7 +18,9 @@ OLDEST = (3, 11)
 def main() -> None:
     """Leave .venv/.ready newer than the lock files, or say in one message what is missing."""
     if sys.version_info < OLDEST:
-        sys.exit(f"fairlead needs Python 3.11 or newer; {sys.executable} is {platform.python_version()}. Try: make PYTHON=python3.12")
+        sys.exit(
+            f"fairlead needs Python 3.11 or newer; {sys.executable} is {platform.python_version()}. Try: make PYTHON=python3.12"
+        )
     if not (VENV / "bin" / "pip").exists():
         shutil.rmtree(VENV, ignore_errors=True)
         create_environment()

@@ -1,0 +1,1 @@
+"""The `fairlead` command: plan, look into, measure and try out what the operator runs."""

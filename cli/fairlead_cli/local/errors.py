@@ -1,0 +1,17 @@
+"""What can go wrong on this machine, told apart by what happens next."""
+
+
+class LocalError(Exception):
+    """Any of the below; its text is written for the person at the terminal."""
+
+
+class MachineUnfit(LocalError):  # noqa: N818  a statement about the machine, not about the program
+    """The user must change something on this machine; the text lists everything at once."""
+
+
+class BuildFailed(LocalError):  # noqa: N818
+    """A program could not be built; the text ends with the compiler's last words."""
+
+
+class StartFailed(LocalError):  # noqa: N818
+    """A component did not come up; the text ends with the last lines of its log. Another `up` starts clean."""

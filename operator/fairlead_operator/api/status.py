@@ -1,0 +1,196 @@
+"""InferenceService's status: what the operator says. Written whole, by the operator alone, and only when it differs."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from fairlead_operator.api.fields import Model
+
+#: Failing pods first, then the newest: enough to act on, whatever the number of replicas.
+MAX_REPLICA_STATES: Final = 32
+#: Bytes of a condition's message; the engine's own texts are cut to it.
+MAX_MESSAGE: Final = 2048
+#: Bytes of the launched command, joined.
+MAX_COMMAND: Final = 4096
+
+Count = Annotated[int, Field(ge=0, le=2_147_483_647)]
+Bytes = Annotated[int, Field(ge=0, le=2**62)]
+Text = Annotated[str, Field(max_length=MAX_MESSAGE)]
+Name = Annotated[str, Field(max_length=253)]
+Code = Annotated[str, Field(max_length=64)]
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Model):
+    """One statement about the service, with its cause."""
+
+    type: Code
+    """What is stated: Accepted, Scheduled, ModelAvailable, EngineHealthy, UpToDate, Secured, Available, Ready, and Reconciling or Stalled while they hold."""
+    status: ConditionStatus
+    """True, False or Unknown."""
+    reason: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
+    """The cause in one word; stable, for machines."""
+    message: Text
+    """The cause in a sentence that ends with what to do."""
+    last_transition_time: datetime
+    """When the status last changed."""
+    observed_generation: Annotated[int, Field(ge=0)]
+    """The generation of the spec that this is about."""
+
+
+class ModelReport(Model):
+    """The model as the engine loaded it."""
+
+    name: Name | None = None
+    """Name that clients send."""
+    architecture: Name | None = None
+    """Model class in the engine."""
+    parameters: Bytes | None = None
+    """Number of weights."""
+    max_model_len: Count | None = None
+    """Longest sequence in tokens that the engine accepts."""
+
+
+class ReportedMemory(Model):
+    """Memory of one replica, as the engine reported it."""
+
+    weights_bytes: Bytes | None = None
+    """Weights per accelerator."""
+    kv_cache_bytes: Bytes | None = None
+    """KV cache per accelerator."""
+    kv_cache_tokens: Bytes | None = None
+    """Tokens that fit the KV cache."""
+    max_concurrency: Count | None = None
+    """Requests of the longest length that fit at the same time, rounded down."""
+
+
+class Memory(Model):
+    """What the model takes."""
+
+    reported: ReportedMemory | None = None
+    """Memory of one replica, as the engine reported it."""
+
+
+class EngineReport(Model):
+    """The engine as it was launched."""
+
+    version: Code | None = None
+    """Version of vLLM."""
+    command: Annotated[tuple[Annotated[str, Field(max_length=MAX_COMMAND)], ...], Field(max_length=256)] = ()
+    """Arguments of the engine, secrets left out, cut to 4 KiB."""
+
+
+class FailureReport(Model):
+    """Why a container of the engine ended."""
+
+    code: Code
+    """The cause in one word."""
+    message: Text
+    """The engine's own words and numbers."""
+    field: Name | None = None
+    """Field of the spec to change."""
+
+
+class LastFailure(FailureReport):
+    """The last failure of this template's pods; it stays when the pod is gone."""
+
+    time: datetime
+    """When the container ended."""
+    pod: Name
+    """Pod in which it happened."""
+    count: Annotated[int, Field(ge=1, le=2_147_483_647)]
+    """How often this happened to this template."""
+    template: Code
+    """Hash of the pod template that failed."""
+
+
+class Startup(Model):
+    """Seconds from the pod's creation to the end of each step; a step that is not over is left out."""
+
+    scheduled: Count | None = None
+    """A node was found."""
+    pulled: Count | None = None
+    """Images were there and the container started."""
+    imported: Count | None = None
+    """The engine's code was imported."""
+    fetched: Count | None = None
+    """Weights were downloaded."""
+    loaded: Count | None = None
+    """Weights were in memory."""
+    compiled: Count | None = None
+    """Kernels were compiled and graphs captured."""
+    warmed: Count | None = None
+    """The first token was decoded."""
+    ready: Count | None = None
+    """The pod was Ready."""
+
+
+class ReplicaState(Model):
+    """One pod."""
+
+    pod: Name
+    """Name of the pod."""
+    phase: Code
+    """Pending, Waiting, Starting, importing, loading, warming, Ready, NotReady, draining, Failed or Terminating."""
+    node: Name | None = None
+    """Node that it runs on."""
+    template: Code | None = None
+    """Hash of its template."""
+    startup: Startup | None = None
+    """How long each step of its start took."""
+    failure: FailureReport | None = None
+    """Why it is not Ready, if something failed."""
+
+
+class Status(Model):
+    """What is served right now, and what to change if that is not what was asked for."""
+
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """Generation of the spec that this status is about."""
+    replicas: Count = 0
+    """Pods that exist, of any revision, those on their way out left aside."""
+    ready_replicas: Count = 0
+    """Pods of the current spec that are Ready: each has answered a real decode."""
+    updated_replicas: Count = 0
+    """Pods of the current spec."""
+    replica_summary: Annotated[str, Field(max_length=32)] = "0/0"
+    """Ready of wanted pods, for people."""
+    selector: Annotated[str, Field(max_length=128)] = ""
+    """Label selector of the pods, for autoscalers."""
+    url: Annotated[str, Field(max_length=512)] | None = None
+    """OpenAI-compatible base URL inside the cluster."""
+    accelerators: Annotated[str, Field(max_length=384)] | None = None
+    """Accelerators per replica, for people."""
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            max_length=32,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = ()
+    """Statements about the service. Ready is the one to wait for; the others say what is missing."""
+    model: ModelReport | None = None
+    """The model as the engine loaded it."""
+    memory: Memory | None = None
+    """What the model takes."""
+    engine: EngineReport | None = None
+    """The engine as it was launched."""
+    last_failure: LastFailure | None = None
+    """The last failure of an engine of the current template."""
+    replica_states: Annotated[
+        tuple[ReplicaState, ...],
+        Field(
+            max_length=MAX_REPLICA_STATES,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["pod"]},
+        ),
+    ] = ()
+    """Pods one by one, failing ones first, at most 32."""

@@ -1,0 +1,1 @@
+"""The only code that waits or talks: watches, work queue, API requests, the Lease, health."""

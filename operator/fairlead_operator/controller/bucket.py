@@ -1,0 +1,34 @@
+"""A token bucket: bounds what the operator may ask of the API server, whatever goes wrong inside it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+
+class TokenBucket:
+    """`rate` tokens per second, at most `burst` saved up. `now` is a monotonic clock in seconds."""
+
+    def __init__(self, rate: float, burst: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._now = now
+        self._tokens = burst
+        self._filled = now()
+
+    def reserve(self) -> float:
+        """Take one token, in advance if need be; returns how many seconds to wait before using it."""
+        now = self._now()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
+        self._filled = max(self._filled, now)
+        self._tokens -= 1.0
+        return max(0.0, -self._tokens / self._rate)
+
+    def pause(self, seconds: float) -> None:
+        """The server asked for silence (Retry-After): no token is given out before that."""
+        self._tokens = min(self._tokens, -seconds * self._rate)
+
+    async def take(self) -> None:
+        """Wait for the turn."""
+        delay = self.reserve()
+        if delay > 0:
+            await asyncio.sleep(delay)

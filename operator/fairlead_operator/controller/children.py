@@ -1,0 +1,129 @@
+"""Brings the children to their intent: only what differs is written, and only what is ours.
+
+Who owns what is settled for all children before the first of them is written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from fairlead_operator.controller.cluster import Cluster
+from fairlead_operator.controller.informer import slim
+from fairlead_operator.controller.kinds import CONFIG_MAPS, INFERENCE_SERVICES, REPLICA_SETS, Kind, kind_of
+from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError
+from fairlead_operator.controller.store import Key, Store, place, uid
+from fairlead_operator.core import names
+from fairlead_operator.core.intent import differs
+from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.prune import surplus
+from fairlead_operator.core.rejection import name_taken, refused_by_api_server
+from fairlead_operator.core.seen import Snapshot
+
+#: Seconds until another look at what deletion, garbage collection or a watch is about to change.
+SOON = 1.0
+#: A namespace on its way out takes its time.
+TERMINATING = 30.0
+
+
+@dataclass
+class Children:
+    """Applies and prunes, and keeps the store in step with its own writes."""
+
+    store: Store
+    cluster: Cluster
+    #: By uid: the intent last applied and what the server made of it. A server that drops or rewrites a field would
+    #: otherwise be asked for it again at every look.
+    _settled: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    async def bring_about(self, service: Manifest, intent: Sequence[Manifest]) -> list[str]:
+        """Apply what differs, in order; returns what was written and why. Raises RejectedError, NotYetError, ApiError."""
+        known = [await self._find(service, manifest) for manifest in intent]
+        if None in known:
+            await self._confirm(service)
+        return [
+            done for manifest, live in zip(intent, known, strict=True) if (done := await self._apply(manifest, live))
+        ]
+
+    async def _find(self, service: Manifest, manifest: Manifest) -> Manifest | None:
+        """The live child, None when there is none yet. What the store does not show is read from the server."""
+        kind = kind_of(manifest["apiVersion"], manifest["kind"])
+        live = self.store.get(kind, place(manifest)) or await self.cluster.get(kind, *place(manifest))
+        if live is None or names.is_controlled_by(live, uid(service)):
+            return slim(live) if live else None
+        if _of_predecessor(live, service):
+            raise NotYetError(f"{kind.name} of the deleted InferenceService of this name is still there", SOON)
+        taken = name_taken(kind.name, manifest["metadata"]["name"])
+        raise RejectedError(taken.reason, taken.message, taken.field)
+
+    async def _confirm(self, service: Manifest) -> None:
+        """Before anything is created: the InferenceService must still exist, and be this one."""
+        live = await self.cluster.get(INFERENCE_SERVICES, *place(service))
+        if live is None or uid(live) != uid(service) or live["metadata"].get("deletionTimestamp"):
+            self.store.remove(INFERENCE_SERVICES, place(service), uid(service))
+            raise NotYetError("the InferenceService is gone, the watch has not shown it yet", SOON)
+
+    async def _apply(self, manifest: Manifest, live: Manifest | None) -> str:
+        """Apply if anything differs; returns what and why, or nothing."""
+        kind = kind_of(manifest["apiVersion"], manifest["kind"])
+        title = f"{kind.name}/{manifest['metadata']['name']}"
+        why = "created" if live is None else differs(manifest, live)
+        intended = names.digest(manifest)
+        if why is None or (live is not None and self._settled.get(uid(live)) == (intended, _content(live))):
+            return ""
+        try:
+            written = slim(await self.cluster.apply(manifest, uid(live) if live else None))
+        except ApiError as refusal:
+            raise self._translate(refusal, kind, live) from refusal
+        self.store.written(kind, written)
+        self._settled[uid(written)] = (intended, _content(written))
+        return f"{title}: {why}"
+
+    def _translate(self, refusal: ApiError, kind: Kind, live: Manifest | None) -> Exception:
+        if refusal.code == 409 and live is not None:
+            self.store.remove(kind, place(live), uid(live))
+            return NotYetError(f"{kind.name} changed its identity under us", SOON)
+        if refusal.code == 403 and "being terminated" in str(refusal):
+            return NotYetError("the namespace is being terminated", TERMINATING)
+        rejection = refused_by_api_server(kind.name, refusal.code, str(refusal))
+        return RejectedError(rejection.reason, rejection.message, rejection.field) if rejection else refusal
+
+    async def prune(self, key: Key, snapshot: Snapshot, intent: Sequence[Manifest]) -> list[str]:
+        """Delete children of ours that nothing wants any more; returns what was deleted."""
+        wanted = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in intent}
+        config_maps = {child["metadata"]["name"] for child in self.store.owned(CONFIG_MAPS, key)}
+        if config_maps - {name for kind, name in wanted if kind == CONFIG_MAPS.name}:
+            # ReplicaSets are not watched: asked for only when a ConfigMap may have lost its last user.
+            selector = ",".join(f"{name}={value}" for name, value in names.selector(key[1]).items())
+            replica_sets = await self.cluster.list_all(REPLICA_SETS, key[0], labelSelector=selector)
+            snapshot = replace(snapshot, replica_sets=tuple(replica_sets))
+        doomed = surplus(snapshot, list(intent))
+        for child in doomed:
+            kind = kind_of(child["apiVersion"], child["kind"])
+            await self.cluster.delete(kind, child)
+            self.store.remove(kind, place(child), uid(child))
+            self._settled.pop(uid(child), None)
+        return [f"{child['kind']}/{child['metadata']['name']}: deleted" for child in doomed]
+
+    def forget(self, gone: str) -> None:
+        """The child with this uid is gone."""
+        self._settled.pop(gone, None)
+
+
+def _of_predecessor(live: Manifest, service: Manifest) -> bool:
+    """Whether it belongs to a deleted InferenceService of the same name: garbage collection will take it."""
+    references = live["metadata"].get("ownerReferences") or ()
+    return any(
+        reference.get("controller")
+        and reference["kind"] == INFERENCE_SERVICES.name
+        and reference["apiVersion"].startswith(f"{INFERENCE_SERVICES.group}/")
+        and reference["name"] == service["metadata"]["name"]
+        for reference in references
+    )
+
+
+_MOVING = frozenset({"resourceVersion", "managedFields", "generation"})
+
+
+def _content(obj: Manifest) -> str:
+    """A digest of all that an apply could change."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name not in _MOVING}
+    return names.digest({**obj, "metadata": metadata, "status": None})

@@ -1,0 +1,214 @@
+"""The API server: typed verbs over the kubernetes package's asyncio client, with plain dicts as objects.
+
+Models are not used: they would send null for every unset field, which server-side apply takes for intent.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client
+
+from fairlead_operator.controller.bucket import TokenBucket
+from fairlead_operator.controller.kinds import INFERENCE_SERVICES, Kind, kind_of
+from fairlead_operator.controller.metrics import Metrics
+from fairlead_operator.controller.outcomes import ApiError
+from fairlead_operator.controller.store import Key, place
+from fairlead_operator.core import names
+from fairlead_operator.core.names import Manifest
+
+#: Seconds for one request, connection included; lists are paged, so nothing legitimate takes longer.
+REQUEST_TIMEOUT = 30.0
+#: Objects per page of a list.
+PAGE = 500
+#: How often a 429 is obeyed and retried before it counts as a failure.
+THROTTLED_TRIES = 5
+#: The longest Retry-After that is obeyed in place, in seconds.
+LONGEST_RETRY_AFTER = 30.0
+
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+
+
+class Cluster:
+    """One connection pool to the API server. `may_write` raises LostLeaseError when another may lead."""
+
+    def __init__(
+        self, configuration: client.Configuration, bucket: TokenBucket, metrics: Metrics, may_write: Callable[[], None]
+    ) -> None:
+        self._client = client.ApiClient(configuration)
+        self._client.user_agent = "fairlead-operator"
+        self._bucket = bucket
+        self._metrics = metrics
+        self._may_write = may_write
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """The object as it is now, or None. A quorum read: never older than any write."""
+        try:
+            found: Manifest = await self._request("GET", kind, kind.path(namespace, name))
+        except ApiError as refusal:
+            if refusal.code == 404:
+                return None
+            raise
+        return found
+
+    async def served(self, kind: Kind) -> bool:
+        """Whether the API server knows the kind."""
+        path = Kind(kind.group, kind.version, "", "").path(None)
+        try:
+            found = await self._request("GET", kind, path, verb="discover")
+        except ApiError as refusal:
+            if refusal.code == 404:
+                return False
+            raise
+        return any(resource["name"] == kind.plural for resource in found["resources"])
+
+    async def list_all(self, kind: Kind, namespace: str | None, **query: str) -> list[Manifest]:
+        """Every matching object; `query` holds labelSelector or fieldSelector."""
+        return [
+            item
+            async for page in self._pages(kind, namespace, "application/json", query)
+            for item in page["items"] or ()
+        ]
+
+    async def list_versions(self, kind: Kind, namespace: str | None) -> tuple[list[Manifest], int]:
+        """Metadata of every watched object of a kind, and the revision of the last page's listing."""
+        query = {"labelSelector": kind.selector} if kind.selector else {}
+        items: list[Manifest] = []
+        revision = 0
+        async for page in self._pages(kind, namespace, _METADATA_LIST, query):
+            items.extend(page["items"] or ())  # an empty metadata list has null
+            # Every page of one listing is of the same revision.
+            revision = int(page["metadata"]["resourceVersion"])
+        return items, revision
+
+    async def _pages(
+        self, kind: Kind, namespace: str | None, accept: str, query: Mapping[str, str]
+    ) -> AsyncIterator[Manifest]:
+        parameters = {**query, "limit": str(PAGE)}
+        while True:
+            page = await self._request("GET", kind, kind.path(namespace), query=parameters, accept=accept, verb="list")
+            yield page
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            parameters["continue"] = token
+
+    async def apply(self, manifest: Manifest, known_uid: str | None, dry_run: str = "") -> Manifest:
+        """Server-side apply of a child's full intent, forced: our fields are ours. `dry_run` is "" or "All".
+
+        `known_uid` makes it fail with 409 when the object is not the one we know, gone or re-created.
+        """
+        kind = kind_of(manifest["apiVersion"], manifest["kind"])
+        body = _with_uid(manifest, known_uid)
+        query = {"fieldManager": names.FIELD_MANAGER, "force": "true", **({"dryRun": dry_run} if dry_run else {})}
+        namespace, name = place(manifest)
+        return await self._apply(kind, kind.path(namespace, name), body, query)
+
+    async def apply_status(self, service: Manifest, status: Mapping[str, Any]) -> Manifest:
+        """Server-side apply of a service's whole status."""
+        namespace, name = place(service)
+        body = {
+            "apiVersion": INFERENCE_SERVICES.api_version,
+            "kind": INFERENCE_SERVICES.name,
+            "metadata": {"namespace": namespace, "name": name, "uid": service["metadata"]["uid"]},
+            "status": status,
+        }
+        path = INFERENCE_SERVICES.path(namespace, name, "status")
+        query = {"fieldManager": names.STATUS_FIELD_MANAGER, "force": "true"}
+        return await self._apply(INFERENCE_SERVICES, path, body, query)
+
+    async def _apply(self, kind: Kind, path: str, body: Manifest, query: Mapping[str, str]) -> Manifest:
+        content = "application/apply-patch+yaml"
+        applied: Manifest = await self._request(
+            "PATCH", kind, path, body=body, query=query, content=content, verb="apply"
+        )
+        return applied
+
+    async def create(self, kind: Kind, namespace: str, body: Manifest) -> Manifest:
+        """POST a new object."""
+        created: Manifest = await self._request("POST", kind, kind.path(namespace), body=body)
+        return created
+
+    async def merge(self, kind: Kind, key: Key, body: Manifest) -> Manifest:
+        """JSON merge patch of one object."""
+        content = "application/merge-patch+json"
+        merged: Manifest = await self._request("PATCH", kind, kind.path(*key), body=body, content=content)
+        return merged
+
+    async def replace(self, kind: Kind, body: Manifest) -> Manifest:
+        """PUT an object; its resourceVersion guards against a concurrent change (409)."""
+        replaced: Manifest = await self._request("PUT", kind, kind.path(*place(body)), body=body)
+        return replaced
+
+    async def delete(self, kind: Kind, obj: Manifest) -> None:
+        """Delete exactly this object, by uid; gone already is as good."""
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": obj["metadata"]["uid"]}}
+        try:
+            await self._request("DELETE", kind, kind.path(*place(obj)), body=body)
+        except ApiError as refusal:
+            if refusal.code != 404:
+                raise
+
+    async def _request(
+        self,
+        method: str,
+        kind: Kind,
+        path: str,
+        *,
+        body: Manifest | None = None,
+        query: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+        content: str = "application/json",
+        verb: str = "",
+    ) -> Any:
+        """One request, throttled by us and by the server's Retry-After. Raises ApiError."""
+        for last in (*[False] * (THROTTLED_TRIES - 1), True):
+            await self._bucket.take()
+            if method != "GET":
+                self._may_write()
+            url = f"{path}?{urlencode(query)}" if query else path
+            code, headers, answer = await self._send(method, url, body, {"Accept": accept, "Content-Type": content})
+            self._metrics.requests.labels(verb or _VERBS[method], kind.plural, str(code)).inc()
+            if 200 <= code < 300:
+                return answer
+            if code != 429 or last:
+                raise ApiError(code, answer.get("reason") or "Unknown", answer.get("message") or str(answer))
+            self._bucket.pause(min(float(headers.get("Retry-After") or 1), LONGEST_RETRY_AFTER))
+        raise AssertionError("the last try returns or raises")
+
+    async def _send(
+        self, method: str, path: str, body: Manifest | None, negotiated: dict[str, str]
+    ) -> tuple[int, Mapping[str, str], Any]:
+        _, url, headers, _, _ = await self._client.param_serialize(
+            method, path, header_params=negotiated, auth_settings=["BearerToken"]
+        )
+        try:
+            response = await self._client.call_api(
+                method, url, headers, body, _request_timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT)
+            )
+            text = await response.read()  # type: ignore[no-untyped-call]
+        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as failure:
+            return 0, {}, {"message": f"no answer from the API server: {str(failure) or type(failure).__name__}"}
+        return response.status, response.headers, _parsed(text)
+
+
+def _parsed(text: bytes) -> Any:
+    """The JSON answer; a proxy's HTML error page becomes a message."""
+    try:
+        return json.loads(text) if text else {}
+    except ValueError:
+        return {"message": text[:200].decode(errors="replace")}
+
+
+def _with_uid(manifest: Manifest, known_uid: str | None) -> Manifest:
+    if known_uid is None:
+        return manifest
+    return {**manifest, "metadata": {**manifest["metadata"], "uid": known_uid}}

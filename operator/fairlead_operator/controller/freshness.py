@@ -1,0 +1,109 @@
+"""Is the store what the cluster is? Compared with a metadata-only listing at start and every few minutes.
+
+Watches lose things: after an expired one, whatever was deleted meanwhile is never reported. So what the listing does not
+have and is older than it goes from the store; what the store does not have, or only older, must arrive within a minute.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fairlead_operator.controller.cluster import Cluster
+from fairlead_operator.controller.kinds import WATCHED, Kind
+from fairlead_operator.controller.outcomes import ApiError
+from fairlead_operator.controller.store import Key, Place, Store, owner, place, uid, version
+
+log = logging.getLogger(__name__)
+
+#: Seconds between comparisons when all is well, and after one that failed or found the store behind.
+INTERVAL = 300.0
+RETRY = 5.0
+#: How often the store is looked at while it is behind a listing, in seconds.
+POLL = 0.1
+#: A store that is behind, or cannot be compared, for longer than this many seconds is not to be trusted.
+PATIENCE = 60.0
+
+
+@dataclass
+class Freshness:
+    """`restart` restarts the watches; `changed` is told the services whose objects were found gone."""
+
+    store: Store
+    cluster: Cluster
+    namespaces: tuple[str, ...]
+    restart: Callable[[], None]
+    changed: Callable[[Key], None]
+    now: Callable[[], float] = time.monotonic
+    #: Set once the store has held everything that a listing showed.
+    synced: asyncio.Event = field(default_factory=asyncio.Event)
+    #: What is wrong with the last comparison, and since when; empty when it went well.
+    _trouble: str = ""
+    _since: float = 0.0
+    _restarted: float = float("-inf")
+
+    async def run(self) -> None:
+        """Compare for ever."""
+        while True:
+            try:
+                trouble = await self._settle()
+            except ApiError as failure:
+                trouble = f"the API server cannot be listed: {failure}"
+                log.warning(trouble)
+            self._judge(trouble)
+            await asyncio.sleep(RETRY if trouble else INTERVAL)
+
+    def _judge(self, trouble: str) -> None:
+        if trouble and not self._trouble:
+            self._since = self.now()
+        self._trouble = trouble
+        if not trouble:
+            self.synced.set()
+        elif self.overdue() and self.synced.is_set() and self.now() - self._restarted > PATIENCE:
+            self._restarted = self.now()
+            log.error("the watches are restarted: %s", trouble)
+            self.restart()
+
+    def overdue(self) -> str:
+        """What has been wrong for longer than PATIENCE, or nothing."""
+        return self._trouble if self._trouble and self.now() - self._since > PATIENCE else ""
+
+    def unready(self) -> str:
+        """Why reconciling on this store would be wrong, or nothing."""
+        return self.overdue() if self.synced.is_set() else f"the store is not synced yet: {self._trouble or 'listing'}"
+
+    async def _settle(self) -> str:
+        """Compare, then give the watches RETRY seconds to show what was missing. Returns what is still missing."""
+        missing = [gap for kind in WATCHED for gap in await self._compare(kind)]
+        deadline = self.now() + RETRY
+        while (missing := [gap for gap in missing if self._behind(*gap)]) and self.now() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(POLL)
+        if not missing:
+            return ""
+        kind, (namespace, name), *_ = missing[0]
+        return f"{len(missing)} objects were not shown by the watches, {kind.name} {namespace}/{name} among them"
+
+    async def _compare(self, kind: Kind) -> list[tuple[Kind, Place, int]]:
+        """Drop what is gone; return what the store lacks."""
+        missing = []
+        for namespace in self.namespaces or (None,):
+            listed, revision = await self.cluster.list_versions(kind, namespace)
+            there = {uid(item) for item in listed}
+            for obj in self.store.all(kind):
+                inside = namespace in {None, obj["metadata"].get("namespace")}
+                if inside and uid(obj) not in there and version(obj) <= revision:
+                    self._drop(kind, place(obj), uid(obj), owner(kind, obj))
+            gaps = ((kind, place(item), version(item)) for item in listed)
+            missing += [gap for gap in gaps if self._behind(*gap)]
+        return missing
+
+    def _behind(self, kind: Kind, where: Place, listed: int) -> bool:
+        known = self.store.get(kind, where)
+        return known is None or version(known) < listed
+
+    def _drop(self, kind: Kind, where: Place, identity: str, service: Key | None) -> None:
+        if self.store.remove(kind, where, identity):
+            log.warning("%s %s/%s is gone; no watch had told", kind.name, *where)
+            if service is not None:
+                self.changed(service)

@@ -1,0 +1,200 @@
+"""kopf as informer: it lists, watches and reconnects; its handlers only pass on what they saw.
+
+No create, update or delete handler, timer or daemon: those would put finalizers and annotations on users' objects. kopf runs
+in a thread and an event loop of its own, because at its end it cancels every task of its loop. It ends on errors that it
+cannot retry; then a new one is started, while store, queue and Lease stay.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import kopf
+
+from fairlead_operator.api import v1alpha1
+from fairlead_operator.controller import connection
+from fairlead_operator.controller.cluster import Cluster
+from fairlead_operator.controller.kinds import INFERENCE_SERVICES, WATCHED, Kind
+from fairlead_operator.controller.metrics import Metrics
+from fairlead_operator.controller.outcomes import ApiError
+from fairlead_operator.core.names import Manifest
+
+log = logging.getLogger(__name__)
+
+#: The longest wait between two tries of kopf, and between two kopfs, in seconds.
+LONGEST_WAIT = 30.0
+#: Seconds between looks for the CRD while it is missing.
+CRD_POLL = 2.0
+#: Seconds that kopf gets to end when it is asked to.
+STOP_TIMEOUT = 10.0
+
+MISSING_CRD = (
+    f"the API server does not know {v1alpha1.PLURAL}.{v1alpha1.GROUP} {v1alpha1.VERSION}; "
+    "install the CRD: helm upgrade --install with crds.install=true, or kubectl apply --server-side -f crds/"
+)
+
+
+class EndlessBackoffs:
+    """Waits between tries of one request, in seconds: 1, 2, 4 ... 30, 30 for ever. Iterable any number of times."""
+
+    def __iter__(self) -> Iterator[float]:
+        """Each request begins with the shortest wait."""
+        wait = 1.0
+        while True:
+            yield wait
+            wait = min(wait * 2, LONGEST_WAIT)
+
+
+@dataclass
+class Informer:
+    """`seen` and `gone` are called in the loop that runs `run`, in the order in which kopf saw things."""
+
+    namespaces: tuple[str, ...]
+    cluster: Cluster
+    metrics: Metrics
+    seen: Callable[[Kind, Manifest], None]
+    gone: Callable[[Kind, Manifest], None]
+    #: Why nothing is watched now, or nothing.
+    trouble: str = "the watches have not started yet"
+    _stop: Callable[[], None] | None = None
+    _stopping: bool = False
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Watch until `stop`; kopf is started anew whenever it ends."""
+        wait = 1.0
+        while not self._stopping:
+            await self._crd()
+            began = asyncio.get_running_loop().time()
+            self.trouble = ""
+            failure = await self._watch()
+            if self._stopping:
+                break
+            self.metrics.watch_restarts.inc()
+            self.trouble = f"the watches ended: {failure!r}" if failure else "the watches are restarted"
+            log.warning(self.trouble)
+            wait = 1.0 if asyncio.get_running_loop().time() - began > PROVEN else min(wait * 2, LONGEST_WAIT)
+            await asyncio.sleep(wait)
+        self._ended.set()
+
+    async def _crd(self) -> None:
+        """Wait until the API server knows our kind: kopf would silently never watch it."""
+        while not self._stopping:
+            try:
+                if await self.cluster.served(INFERENCE_SERVICES):
+                    return
+                trouble = MISSING_CRD
+            except ApiError as failure:
+                trouble = f"the API server cannot be reached: {failure}"
+            if trouble != self.trouble:
+                log.error(trouble)
+            self.trouble = trouble
+            await asyncio.sleep(CRD_POLL)
+
+    async def _watch(self) -> BaseException | None:
+        """One life of kopf; returns what ended it, None when it was asked to end."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[BaseException | None] = loop.create_future()
+
+        def life() -> None:
+            failure: BaseException | None = None
+            try:
+                asyncio.run(self._kopf(loop))
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever ends kopf is logged by run()
+                failure = error
+            loop.call_soon_threadsafe(ended.set_result, failure)
+
+        threading.Thread(target=life, name="informer", daemon=True).start()
+        return await ended
+
+    async def _kopf(self, outer: asyncio.AbstractEventLoop) -> None:
+        """Runs in the thread. The flag belongs to kopf's loop, so that waiting for it takes no thread that could hang."""
+        flag = asyncio.Event()
+        inner = asyncio.get_running_loop()
+
+        def stop() -> None:
+            if not inner.is_closed():
+                inner.call_soon_threadsafe(flag.set)
+
+        self._stop = stop
+        await kopf.operator(
+            registry=self._registry(outer),
+            settings=self._settings(),
+            standalone=True,
+            clusterwide=not self.namespaces,
+            namespaces=self.namespaces,
+            stop_flag=flag,
+        )
+
+    def _registry(self, outer: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+
+        @kopf.on.login(registry=registry)
+        async def login(**_: Any) -> kopf.ConnectionInfo:
+            return await connection.for_kopf()
+
+        for kind in WATCHED:
+            self._register(registry, kind, outer)
+        return registry
+
+    def _register(self, registry: kopf.OperatorRegistry, kind: Kind, outer: asyncio.AbstractEventLoop) -> None:
+        # An index handler sees every listed or changed object at once; event handlers wait until all kinds are listed.
+        async def index(body: kopf.Body, **_: Any) -> None:
+            outer.call_soon_threadsafe(self.seen, kind, slim(body))
+
+        async def event(event: Mapping[str, Any], **_: Any) -> None:
+            if event["type"] == "DELETED":
+                outer.call_soon_threadsafe(self.gone, kind, slim(event["object"]))
+
+        where: dict[str, Any] = {
+            "group": kind.group,
+            "version": kind.version,
+            "plural": kind.plural,
+            "registry": registry,
+        }
+        kopf.index(id=f"index-{kind.plural}", **where)(index)
+        kopf.on.event(id=f"event-{kind.plural}", **where)(event)
+
+    def _settings(self) -> kopf.OperatorSettings:
+        settings = kopf.OperatorSettings()
+        settings.scanning.disabled = True
+        settings.posting.enabled = False
+        settings.networking.request_timeout = 30
+        settings.networking.connect_timeout = 10
+        settings.networking.error_backoffs = EndlessBackoffs()
+        settings.watching.server_timeout = 600
+        settings.watching.client_timeout = 660
+        settings.watching.chunk_size = 500
+        for kind in WATCHED:
+            if kind.selector:
+                settings.watching.label_selectors[f"{kind.plural}.{kind.version}.{kind.group}".rstrip(".")] = (
+                    kind.selector
+                )
+        return settings
+
+    def restart(self) -> None:
+        """End the running kopf; `run` starts the next one."""
+        if self._stop is not None:
+            self._stop()
+
+    async def stop(self) -> None:
+        """End for good."""
+        self._stopping = True
+        self.restart()
+        try:
+            await asyncio.wait_for(self._ended.wait(), STOP_TIMEOUT)
+        except TimeoutError:
+            log.warning("the watches did not end within %.0f s; the process ends without them", STOP_TIMEOUT)
+
+
+#: A kopf that lived so many seconds was well: its successor starts without a longer wait.
+PROVEN = 60.0
+
+
+def slim(obj: Mapping[str, Any]) -> Manifest:
+    """The object without managedFields, which are a third of it and never read."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
+    return {**obj, "metadata": metadata}

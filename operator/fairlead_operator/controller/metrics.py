@@ -1,0 +1,73 @@
+"""The operator's own metrics. One registry per operator, so that two fit into one process."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from fairlead_operator.controller.kinds import INFERENCE_SERVICES, WATCHED
+from fairlead_operator.controller.store import Store
+
+_TRUTH = {"True": 1.0, "False": 0.0, "Unknown": -1.0}
+
+
+class StoreCollector(Collector):
+    """Object counts and conditions, read from the store at scrape time: a deleted service leaves no stale series."""
+
+    def __init__(self, store: Store, depth: Callable[[], int]) -> None:
+        self._store = store
+        self._depth = depth
+
+    def collect(self) -> Iterator[Metric]:
+        """The families; called by prometheus_client."""
+        yield GaugeMetricFamily("fairlead_workqueue_depth", "Services that wait for a worker.", value=self._depth())
+        objects = GaugeMetricFamily("fairlead_store_objects", "Known objects by kind.", labels=["kind"])
+        for kind in WATCHED:
+            objects.add_metric([kind.name], self._store.count(kind))
+        yield objects
+        conditions = GaugeMetricFamily(
+            "fairlead_condition",
+            "Status of each condition: 1 True, 0 False, -1 Unknown.",
+            labels=["namespace", "name", "type", "reason"],
+        )
+        for service in self._store.all(INFERENCE_SERVICES):
+            metadata = service["metadata"]
+            for condition in (service.get("status") or {}).get("conditions", ()):
+                labels = [metadata["namespace"], metadata["name"], condition["type"], condition.get("reason", "")]
+                conditions.add_metric(labels, _TRUTH.get(condition["status"], -1.0))
+        yield conditions
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registration must not scrape."""
+        return ()
+
+
+@dataclass
+class Metrics:
+    """Everything that is counted while running."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def __post_init__(self) -> None:
+        self.reconciles = Histogram(
+            "fairlead_reconcile_duration_seconds",
+            "Duration of reconciles by outcome: Done, Rejected, NotYet, Failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.requests = Counter(
+            "fairlead_api_requests",
+            "Requests to the API server; code 0 when there was no answer.",
+            ["verb", "resource", "code"],
+            registry=self.registry,
+        )
+        self.leading = Gauge("fairlead_leader", "1 while this process holds the Lease.", registry=self.registry)
+        self.watch_restarts = Counter("fairlead_watch_restarts", "Restarts of the watches.", registry=self.registry)
+        self.engines_unreachable = Counter(
+            "fairlead_engine_polls_failed", "Polls of a pod's /state that got no answer.", registry=self.registry
+        )
+        build = Gauge("fairlead_build_info", "The running release.", ["version"], registry=self.registry)
+        build.labels(version("fairlead")).set(1)

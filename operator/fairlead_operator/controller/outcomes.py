@@ -1,0 +1,32 @@
+"""How a reconcile can end other than well, named by what happens next; anything else is backed off and logged."""
+
+
+class NotYetError(Exception):
+    """Something else is on its way; look again in `after` seconds."""
+
+    def __init__(self, message: str, after: float) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class RejectedError(Exception):
+    """The user must change `field`; retrying cannot help."""
+
+    def __init__(self, reason: str, message: str, field: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.field = field
+
+
+class LostLeaseError(Exception):
+    """Writing is over for this process: another may hold the Lease."""
+
+
+class ApiError(Exception):
+    """The API server's refusal: HTTP `code` (0 when there was no answer), Kubernetes `reason`, its message."""
+
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(f"{code} {reason}: {message}" if code else message)
+        self.code = code
+        self.reason = reason

@@ -1,0 +1,120 @@
+"""One InferenceService from whatever it is to what it should be, and the truth about it in its status.
+
+Level-based: nothing is remembered between two runs that a restart could lose. Create, update, a child's change, a pod's
+failure and the periodic look all take the same way.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from fairlead_operator.controller.children import Children
+from fairlead_operator.controller.cluster import Cluster
+from fairlead_operator.controller.engines import Engines
+from fairlead_operator.controller.informer import slim
+from fairlead_operator.controller.kinds import CHILDREN, INFERENCE_SERVICES, PODS
+from fairlead_operator.controller.mounts import Mounts
+from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError
+from fairlead_operator.controller.recorder import Recorder
+from fairlead_operator.controller.store import Key, Store, uid
+from fairlead_operator.core import names
+from fairlead_operator.core.build import build_objects
+from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.observe import observe
+from fairlead_operator.core.rejection import Rejection
+from fairlead_operator.core.resolve import Defaults, Resolved, resolve
+from fairlead_operator.core.seen import Snapshot
+from fairlead_operator.core.status import build_status
+from fairlead_operator.core.transitions import events
+
+#: How long the watches may take to show our own writes before status is written on the responses alone, in seconds.
+CATCH_UP = 5.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a reconcile went: what it wrote and why, why the spec is refused, and when to look again in seconds."""
+
+    changes: tuple[str, ...] = ()
+    rejection: Rejection | None = None
+    requeue: float | None = None
+    generation: int = 0
+
+
+@dataclass
+class Reconciler:
+    """All that is needed to reconcile any service. `now` is wall-clock time, the cluster's own measure."""
+
+    store: Store
+    cluster: Cluster
+    children: Children
+    engines: Engines
+    mounts: Mounts
+    recorder: Recorder
+    defaults: Defaults
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    async def reconcile(self, key: Key) -> Report:
+        """Raises NotYetError to come back soon, anything else to be backed off."""
+        service = self.store.get(INFERENCE_SERVICES, key)
+        if service is None or service["metadata"].get("deletionTimestamp"):
+            return Report()  # its children go with it
+        match resolve(service, self.defaults):
+            case Rejection() as verdict:  # the user must act: no running pod is touched
+                return await self._report(key, service, verdict, [])
+            case Resolved() as resolved:
+                return await self._carry_out(key, service, resolved)
+
+    async def _carry_out(self, key: Key, service: Manifest, resolved: Resolved) -> Report:
+        intent = build_objects(resolved)
+        try:
+            changes = await self.children.bring_about(service, intent)
+        except RejectedError as refused:
+            verdict = Rejection(refused.reason, refused.message, refused.field)
+            return await self._report(key, service, verdict, [])
+        changes += await self.children.prune(key, self._snapshot(key, service), intent)
+        await self.store.caught_up(CHILDREN, key, CATCH_UP)
+        return await self._report(key, service, resolved, changes)
+
+    def _snapshot(self, key: Key, service: Manifest) -> Snapshot:
+        owned = (child for kind in CHILDREN for child in self.store.owned(kind, key))
+        return Snapshot(
+            service=service,
+            children=tuple(child for child in owned if names.is_controlled_by(child, uid(service))),
+            pods=self.store.owned(PODS, key),
+            now=self.now(),
+            engine_states=self.engines.states,
+        )
+
+    async def _report(self, key: Key, service: Manifest, outcome: Resolved | Rejection, changes: list[str]) -> Report:
+        """Say what is true now, if that is news."""
+        snapshot = self._snapshot(key, service)
+        late, look_again = await self.mounts.of(snapshot.pods)
+        seen = observe(replace(snapshot, events=late), outcome)
+        previous = service.get("status") or {}
+        status = build_status(replace(snapshot, events=late), outcome, seen)
+        if status != previous:
+            await self._write_status(service, status)
+            changes = [*changes, "status"]
+            for event in events(previous, status):
+                await self.recorder.emit(service, event)
+        return Report(
+            changes=tuple(changes),
+            rejection=seen.rejection,
+            requeue=self._until(seen.recheck_at, look_again),
+            generation=service["metadata"]["generation"],
+        )
+
+    async def _write_status(self, service: Manifest, status: Manifest) -> None:
+        try:
+            written = await self.cluster.apply_status(service, status)
+        except ApiError as refusal:
+            if refusal.code in {404, 409}:
+                raise NotYetError("the InferenceService is gone, the watch has not shown it yet", 1.0) from refusal
+            raise
+        self.store.written(INFERENCE_SERVICES, slim(written))
+
+    def _until(self, *moments: datetime | None) -> float | None:
+        """Seconds to the earliest moment, at least one."""
+        waits = [(moment - self.now()).total_seconds() for moment in moments if moment is not None]
+        return max(1.0, min(waits)) if waits else None

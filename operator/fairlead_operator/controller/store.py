@@ -1,0 +1,147 @@
+"""What the cluster looked like last: the watched objects by kind, newest version each.
+
+Not kopf's index: after an expired watch kopf lists again and never hears of what was deleted in between, and it does not
+know our own writes. Here a write's response counts at once, older watch versions of it are ignored, and a comparison with
+a listing (see freshness.py) drops what is gone. Belongs to one event loop; no locks.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from fairlead_operator.controller.kinds import INFERENCE_SERVICES, WATCHED, Kind
+from fairlead_operator.core import names
+from fairlead_operator.core.names import Manifest
+
+#: Namespace and name of an InferenceService.
+Key = tuple[str, str]
+Place = tuple[str, str]
+
+
+def place(obj: Manifest) -> Place:
+    """Namespace and name of an object."""
+    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+def uid(obj: Manifest) -> str:
+    """The identity that survives no re-creation."""
+    return str(obj["metadata"]["uid"])
+
+
+def version(obj: Manifest) -> int:
+    """The resourceVersion as a number. It is etcd's revision and comparable within a kind (KEP-5504, stable since 1.35)."""
+    return int(obj["metadata"]["resourceVersion"])
+
+
+def owner(kind: Kind, obj: Manifest) -> Key | None:
+    """The InferenceService that an object belongs to; None when neither a controller nor a label says so."""
+    namespace, name = place(obj)
+    if kind is INFERENCE_SERVICES:
+        return namespace, name
+    # The reference first: somebody may have taken the label away, and that must not hide the child from us.
+    for reference in obj["metadata"].get("ownerReferences") or ():
+        if reference.get("controller") and reference["kind"] == INFERENCE_SERVICES.name:
+            return namespace, str(reference["name"])
+    service = (obj["metadata"].get("labels") or {}).get(names.SERVICE_LABEL)
+    return (namespace, service) if service else None
+
+
+@dataclass
+class _Shelf:
+    """The objects of one kind."""
+
+    objects: dict[Place, Manifest] = field(default_factory=dict)
+    by_owner: dict[Key, set[Place]] = field(default_factory=dict)
+
+
+@dataclass
+class Store:
+    """Objects by kind and place. `now` is a monotonic clock in seconds."""
+
+    now: Callable[[], float] = time.monotonic
+    _shelves: dict[Kind, _Shelf] = field(default_factory=lambda: {kind: _Shelf() for kind in WATCHED})
+    #: Our own writes that no watch has shown yet: uid -> (resourceVersion, time of the response).
+    _unseen: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _progress: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def observe(self, kind: Kind, obj: Manifest) -> bool:
+        """Take in a watched version; True if it is news."""
+        self._settle(uid(obj), version(obj))
+        return self._put(kind, obj)
+
+    def written(self, kind: Kind, obj: Manifest) -> None:
+        """Take in the response of our own write: it counts before any watch shows it."""
+        if self._put(kind, obj):
+            self._unseen[uid(obj)] = (version(obj), self.now())
+
+    def _put(self, kind: Kind, obj: Manifest) -> bool:
+        shelf = self._shelves[kind]
+        where = place(obj)
+        known = shelf.objects.get(where)
+        if known is not None and version(known) >= version(obj):
+            return False
+        if known is not None:
+            self._unlink(shelf, kind, known)
+        shelf.objects[where] = obj
+        service = owner(kind, obj)
+        if service is not None:
+            shelf.by_owner.setdefault(service, set()).add(where)
+        return True
+
+    def remove(self, kind: Kind, where: Place, gone: str) -> bool:
+        """Forget the object with uid `gone`; a successor of the same name stays. True if it was there."""
+        self._settle(gone, None)
+        shelf = self._shelves[kind]
+        known = shelf.objects.get(where)
+        if known is None or uid(known) != gone:
+            return False
+        self._unlink(shelf, kind, known)
+        del shelf.objects[where]
+        return True
+
+    @staticmethod
+    def _unlink(shelf: _Shelf, kind: Kind, obj: Manifest) -> None:
+        service = owner(kind, obj)
+        if service is not None and service in shelf.by_owner:
+            shelf.by_owner[service].discard(place(obj))
+            if not shelf.by_owner[service]:
+                del shelf.by_owner[service]
+
+    def _settle(self, written: str, seen: int | None) -> None:
+        pending = self._unseen.get(written)
+        if pending is not None and (seen is None or seen >= pending[0]):
+            del self._unseen[written]
+            self._progress.set()
+
+    def get(self, kind: Kind, where: Place) -> Manifest | None:
+        """The object at a place, or None."""
+        return self._shelves[kind].objects.get(where)
+
+    def owned(self, kind: Kind, service: Key) -> tuple[Manifest, ...]:
+        """The objects that carry the service's label, by name."""
+        shelf = self._shelves[kind]
+        return tuple(shelf.objects[where] for where in sorted(shelf.by_owner.get(service, ())))
+
+    def all(self, kind: Kind) -> Iterator[Manifest]:
+        """A snapshot of every object of a kind."""
+        return iter(tuple(self._shelves[kind].objects.values()))
+
+    def count(self, kind: Kind) -> int:
+        """How many objects of a kind are known."""
+        return len(self._shelves[kind].objects)
+
+    def unseen(self, kind: Kind, service: Key) -> frozenset[str]:
+        """Uids of the service's objects whose last write by us no watch has shown yet."""
+        return frozenset(uid(obj) for obj in self.owned(kind, service) if uid(obj) in self._unseen)
+
+    async def caught_up(self, kinds: tuple[Kind, ...], service: Key, within: float) -> bool:
+        """Wait until the watches have shown our writes to these objects; False if that takes longer than `within` seconds."""
+        deadline = self.now() + within
+        while any(self.unseen(kind, service) for kind in kinds):
+            self._progress.clear()
+            try:
+                await asyncio.wait_for(self._progress.wait(), max(0.0, deadline - self.now()))
+            except TimeoutError:
+                return False
+        return True

@@ -1,0 +1,58 @@
+"""Where pods may run: the scheduler's fields of a pod."""
+
+import math
+from typing import Any, Final
+
+from fairlead_operator.api.fields import amount
+from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.resolve import Resolved
+
+#: Written by NVIDIA's gpu-feature-discovery on each node, in MiB.
+MEMORY_LABEL: Final = "nvidia.com/gpu.memory"
+
+
+def placement(service: Resolved) -> Manifest:
+    """Only what was asked for; an empty field would be ours to keep and others' to fight over."""
+    asked = service.spec.placement
+    tolerations = [_plain(toleration) for toleration in asked.tolerations]
+    if service.accelerator:
+        # Nodes with accelerators are often tainted with the resource's name, to keep everything else away.
+        tolerations.append({"key": service.accelerator, "operator": "Exists"})
+    affinity = _affinity(service)
+    fields: Manifest = {
+        "nodeSelector": dict(asked.node_selector or {}),
+        "tolerations": tolerations,
+        "affinity": affinity,
+        "priorityClassName": asked.priority_class_name,
+        "runtimeClassName": asked.runtime_class_name,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _affinity(service: Resolved) -> Manifest:
+    asked = service.spec.placement
+    affinity = _plain(asked.affinity) if asked.affinity else {}
+    if asked.min_accelerator_memory is None:
+        return affinity
+    # Gt is strict.
+    least = math.ceil(amount(asked.min_accelerator_memory) / 2**20) - 1
+    demand = {"key": MEMORY_LABEL, "operator": "Gt", "values": [str(least)]}
+    node = affinity.get("nodeAffinity", {})
+    required = node.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    # Terms are alternatives: the demand goes into each of them.
+    terms = [
+        {**term, "matchExpressions": [*term.get("matchExpressions", ()), demand]}
+        for term in required.get("nodeSelectorTerms") or [{}]
+    ]
+    return {
+        **affinity,
+        "nodeAffinity": {
+            **node,
+            "requiredDuringSchedulingIgnoredDuringExecution": {**required, "nodeSelectorTerms": terms},
+        },
+    }
+
+
+def _plain(model: Any) -> Manifest:
+    dumped: Manifest = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return dumped

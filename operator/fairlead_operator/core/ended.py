@@ -1,0 +1,109 @@
+"""Why a container of the engine ended: the kubelet's word, the runtime's record, or what the exit code tells."""
+
+import signal
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from fairlead_operator.core.moments import moment
+from fairlead_operator.core.reasons import known
+from fairlead_operator.core.record import read_record
+from fairlead_operator.core.seen import PodEvent, Problem
+
+#: Lines of log shown where there is no record.
+_TAIL: Final = 6
+_TAIL_CHARACTERS: Final = 800
+
+
+def last_end(status: Mapping[str, Any], pod: str, events: Sequence[PodEvent]) -> Problem | None:
+    """The last end of the container that was a failure; None if it never failed. `status` is its container status."""
+    state = status.get("state") or {}
+    terminated = state.get("terminated") or (status.get("lastState") or {}).get("terminated")
+    if not terminated or (terminated.get("exitCode") == 0 and terminated.get("reason") != "OOMKilled"):
+        return None
+    # restartCount counts starts after the first; while none runs, one more has ended.
+    count = int(status.get("restartCount", 0)) + (0 if "running" in state else 1)
+    code, message, field, remedy = _cause(terminated, events)
+    return Problem(
+        code=code,
+        message=message,
+        field=field,
+        remedy=remedy,
+        time=moment(terminated.get("finishedAt")),
+        count=max(count, 1),
+        ended=True,
+        pod=pod,
+    )
+
+
+def _cause(terminated: Mapping[str, Any], events: Sequence[PodEvent]) -> tuple[str, str, str, str]:
+    text = str(terminated.get("message") or "")
+    exit_code = int(terminated.get("exitCode", 0))
+    if terminated.get("reason") == "OOMKilled":
+        return (
+            "HostOutOfMemory",
+            "the container used more memory than its limit and was killed",
+            "spec.resources.memory",
+            "",
+        )
+    if record := read_record(text):
+        return known(record.code), record.message or record.code, record.field, _remedy(record.field, record.suggestion)
+    if terminated.get("reason") in {"StartError", "ContainerCannotRun"}:
+        return (
+            "UnknownFailure",
+            f"the container could not be started: {_tail(text)}",
+            "spec.image",
+            "use a runtime image of this release in spec.image",
+        )
+    if exit_code > 128:
+        return _killed(exit_code, text, terminated, events)
+    return (
+        "UnknownFailure",
+        f"the container ended with exit code {exit_code} and no record; last lines: {_tail(text)}",
+        "",
+        "",
+    )
+
+
+def _killed(
+    exit_code: int, text: str, terminated: Mapping[str, Any], events: Sequence[PodEvent]
+) -> tuple[str, str, str, str]:
+    started = moment(terminated.get("startedAt"))
+    for event in events:
+        if event.reason == "Killing" and (started is None or event.last_seen >= started):
+            if "failed startup probe" in event.message:
+                return "StartTimeout", "the engine did not decode its first token in time and was killed", "", ""
+            if "failed liveness probe" in event.message:
+                return "EngineStalled", "the supervisor stopped answering its liveness probe and was killed", "", ""
+    number = exit_code - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    tail = f"; last lines: {_tail(text)}" if text.strip() else ""
+    return "EngineDied", f"the container was killed by {name}{tail}", "", ""
+
+
+def _remedy(field: str, suggestion: str) -> str:
+    """A suggestion of several words is a sentence already; a single one is the field's value."""
+    if not suggestion:
+        return ""
+    if " " in suggestion.strip() or not field:
+        return suggestion.strip().rstrip(".")
+    return f"set {field} to {suggestion.strip()}"
+
+
+def _tail(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(lines[-_TAIL:])[-_TAIL_CHARACTERS:] or "(none)"
+
+
+def newest(problems: Sequence[Problem]) -> Problem | None:
+    """The problem that was seen last."""
+    dated = [problem for problem in problems if problem.time]
+    return max(dated, key=_time) if dated else None
+
+
+def _time(problem: Problem) -> datetime:
+    assert problem.time is not None
+    return problem.time

@@ -1,0 +1,76 @@
+"""Whether applying an intent would change anything: 20 resyncs of an unchanged object make no write."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from fairlead_operator.api.fields import amount
+from fairlead_operator.core.names import Manifest
+
+#: Keys by which the API server merges lists of objects; a list whose items all carry the first of these is compared by it.
+_LIST_KEYS: Final = ("name", "mountPath", "containerPort", "port", "uid", "key")
+#: Maps whose values the API server rewrites canonically: 1024Mi comes back as 1Gi.
+_QUANTITIES: Final = frozenset({"requests", "limits"})
+
+
+def differs(intent: Manifest, live: Manifest) -> str | None:
+    """The path of the first leaf of the intent that the live object does not have, or None.
+
+    Fields that the intent leaves out are the API server's or somebody else's. A field that left the intent since the last
+    apply is not noticed by itself: in the pod template the hash label changes with it, elsewhere the shape is constant.
+    """
+    return _first(intent, live, "")
+
+
+def _first(intent: Any, live: Any, path: str) -> str | None:
+    if isinstance(intent, Mapping):
+        if not isinstance(live, Mapping):
+            return path or "(object)"
+        for key, value in intent.items():
+            here = f"{path}.{key}" if path else str(key)
+            if key not in live:
+                return here
+            if path.rpartition(".")[2] in _QUANTITIES or key == "sizeLimit":
+                if not _same_amount(value, live[key]):
+                    return here
+            elif found := _first(value, live[key], here):
+                return found
+        return None
+    if isinstance(intent, Sequence) and not isinstance(intent, str):
+        return _first_of_list(intent, live, path)
+    return None if intent == live else path
+
+
+def _first_of_list(intent: Sequence[Any], live: Any, path: str) -> str | None:
+    if not isinstance(live, Sequence) or isinstance(live, str):
+        return path
+    key = _merge_key(intent, path)
+    if key is None:
+        if len(intent) != len(live):
+            return path
+        pairs = (
+            (item, other, f"{path}[{index}]") for index, (item, other) in enumerate(zip(intent, live, strict=True))
+        )
+        return next((found for item, other, here in pairs if (found := _first(item, other, here))), None)
+    by_key = {item.get(key): item for item in live if isinstance(item, Mapping)}
+    for item in intent:
+        here = f"{path}[{item[key]}]"
+        if item[key] not in by_key:
+            return here
+        if found := _first(item, by_key[item[key]], here):
+            return found
+    return None
+
+
+def _merge_key(items: Sequence[Any], path: str) -> str | None:
+    if path.endswith("tolerations") or not items or not all(isinstance(item, Mapping) for item in items):
+        return None
+    # A volume may be mounted twice: mounts are told by their path.
+    candidates = ("mountPath",) if path.endswith("volumeMounts") else _LIST_KEYS
+    return next((key for key in candidates if all(key in item for item in items)), None)
+
+
+def _same_amount(one: Any, other: Any) -> bool:
+    try:
+        return amount(one) == amount(other)
+    except ValueError:
+        return bool(one == other)

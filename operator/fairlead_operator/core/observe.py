@@ -1,0 +1,163 @@
+"""From a Snapshot to what is the case: pods read one by one, and which of them are wanted."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from fairlead_operator.core import names
+from fairlead_operator.core.build.pod import template_hash
+from fairlead_operator.core.ended import last_end
+from fairlead_operator.core.moments import moment
+from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.reasons import REASONS
+from fairlead_operator.core.rejection import Rejection
+from fairlead_operator.core.resolve import Resolved
+from fairlead_operator.core.scheduling import condition_of, evicted, is_overdue, why_no_pods, why_unscheduled
+from fairlead_operator.core.seen import Observed, PodView, Problem, Snapshot
+from fairlead_operator.core.source import SourceKind
+from fairlead_operator.core.waiting import why_waiting
+
+#: An engine that restarted this often has to stay Ready for so long before it counts as healthy again.
+FLAPPING_RESTARTS: Final = 3
+FLAPPING_SECONDS: Final = 600
+
+
+def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
+    """What is the case. Under a Rejection the pods are judged by the last spec that was accepted: the live Deployment."""
+    service = snapshot.service
+    uid = service["metadata"]["uid"]
+    deployment = next(
+        (c for c in snapshot.children if c["kind"] == "Deployment" and names.is_controlled_by(c, uid)), None
+    )
+    resolved = outcome if isinstance(outcome, Resolved) else None
+    template = template_hash(resolved) if resolved else _live_template(deployment)
+    rejection = outcome if isinstance(outcome, Rejection) else _missing_api(outcome, deployment, template)
+    accelerator, accelerators = (
+        (resolved.accelerator, resolved.accelerators) if resolved else _live_accelerators(deployment)
+    )
+    draining = sum(1 for pod in snapshot.pods if pod["metadata"].get("deletionTimestamp"))
+
+    def problem_without_node(pod: Manifest) -> Problem | None:
+        return why_unscheduled(pod, accelerator, accelerators, snapshot.accelerators, draining=draining)
+
+    running = [pod for pod in snapshot.pods if pod.get("status", {}).get("phase") not in {"Failed", "Succeeded"}]
+    pods = tuple(_view(pod, snapshot, template, problem_without_node(pod)) for pod in running)
+    workload = [problem for problem in [why_no_pods(deployment) if deployment else None] if problem]
+    wanted = resolved.replicas if resolved else _live_replicas(deployment)
+    if sum(1 for pod in pods if pod.scheduled and not pod.deleting) < wanted:
+        workload += [problem for pod in snapshot.pods if (problem := evicted(pod))]
+    spec = service.get("spec") or {}
+    return Observed(
+        name=service["metadata"]["name"],
+        namespace=service["metadata"]["namespace"],
+        generation=int(service["metadata"].get("generation", 0)),
+        now=snapshot.now,
+        rejection=rejection,
+        wanted=wanted,
+        suspended=bool(spec.get("suspend")),
+        deleting=bool(service["metadata"].get("deletionTimestamp")),
+        template=template,
+        pods=pods,
+        workload_problems=tuple(workload),
+        overdue=deployment is not None and is_overdue(deployment),
+        settled=deployment is not None and _settled(deployment),
+        secured=bool((spec.get("serving") or {}).get("apiKeySecretRef")),
+        accelerator=accelerator,
+        accelerators=accelerators,
+        accelerators_free=snapshot.accelerators,
+        previous=service.get("status") or {},
+        recheck_at=_recheck_at(pods, snapshot.now),
+    )
+
+
+def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem | None) -> PodView:
+    metadata, status = pod["metadata"], pod.get("status", {})
+    events = snapshot.events.get(metadata["uid"], ())
+    container: Manifest = next((c for c in status.get("containerStatuses") or () if c["name"] == names.CONTAINER), {})
+    ready = condition_of(pod, "Ready") or {}
+    is_ready, deleting = ready.get("status") == "True", bool(metadata.get("deletionTimestamp"))
+    scheduled = bool(pod["spec"].get("nodeName"))
+    end = last_end(container, metadata["name"], events)
+    problems: list[Problem] = []
+    # A pod on its way out is killed in the end, and one that is Ready has recovered: neither is failing.
+    if not is_ready and not deleting:
+        problems += [unscheduled] if unscheduled and not scheduled else []
+        if scheduled and not container.get("started"):
+            problems += why_waiting(pod, container, events)
+        problems += [end] if end else []
+    created = moment(metadata["creationTimestamp"])
+    assert created is not None
+    pod_template = str(metadata.get("labels", {}).get(names.TEMPLATE_LABEL, ""))
+    return PodView(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        template=pod_template,
+        current=bool(template) and pod_template == template,
+        created=created,
+        deleting=deleting,
+        scheduled=scheduled,
+        ready=is_ready,
+        ready_since=moment(ready.get("lastTransitionTime")) if is_ready else None,
+        started=bool(container.get("started")) or is_ready,
+        restarts=int(container.get("restartCount", 0)),
+        node=str(pod["spec"].get("nodeName") or ""),
+        problems=tuple(problems),
+        last_end=end,
+        state=snapshot.engine_states.get(metadata["uid"]),
+        raw=pod,
+    )
+
+
+def is_flapping(pod: PodView, now: datetime) -> bool:
+    """Whether the engine restarted often and has not been Ready for long enough since."""
+    if (
+        pod.restarts < FLAPPING_RESTARTS
+        or pod.last_end is None
+        or REASONS[pod.last_end.code].condition != "EngineHealthy"
+    ):
+        return False
+    return pod.ready_since is None or now - pod.ready_since < timedelta(seconds=FLAPPING_SECONDS)
+
+
+def _recheck_at(pods: tuple[PodView, ...], now: datetime) -> datetime | None:
+    ends = [
+        pod.ready_since + timedelta(seconds=FLAPPING_SECONDS)
+        for pod in pods
+        if pod.ready_since and is_flapping(pod, now)
+    ]
+    return min(ends, default=None)
+
+
+def _missing_api(service: Resolved, deployment: Manifest | None, template: str) -> Rejection | None:
+    """An API server without image volumes drops the field silently, and the engine would see an empty folder."""
+    if service.source.kind is not SourceKind.IMAGE or deployment is None or _live_template(deployment) != template:
+        return None
+    volumes: list[dict[str, Any]] = deployment["spec"]["template"]["spec"].get("volumes") or []
+    if any(volume["name"] == names.VOLUME_MODEL and "image" in volume for volume in volumes):
+        return None
+    reason = REASONS["MissingAPI"]
+    return Rejection(
+        "MissingAPI", f"this cluster drops image volumes, which oci:// models need; {reason.remedy}", reason.field
+    )
+
+
+def _live_template(deployment: Manifest | None) -> str:
+    if deployment is None:
+        return ""
+    return str(deployment["spec"]["template"]["metadata"].get("labels", {}).get(names.TEMPLATE_LABEL, ""))
+
+
+def _live_replicas(deployment: Manifest | None) -> int:
+    return int(deployment["spec"].get("replicas", 1)) if deployment else 0
+
+
+def _live_accelerators(deployment: Manifest | None) -> tuple[str, int]:
+    """By elimination: the container's limits hold memory and the accelerators, nothing else."""
+    containers = deployment["spec"]["template"]["spec"]["containers"] if deployment else ()
+    limits = next((c.get("resources", {}).get("limits") or {} for c in containers if c["name"] == names.CONTAINER), {})
+    return next(((name, int(count)) for name, count in limits.items() if name != "memory"), ("", 0))
+
+
+def _settled(deployment: Manifest) -> bool:
+    return int(deployment.get("status", {}).get("observedGeneration", 0)) >= int(
+        deployment["metadata"].get("generation", 0)
+    )

@@ -1,0 +1,50 @@
+"""A spec that cannot be carried out: the user must act, and until then no running pod is touched."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+#: Messages of the API server about content, whatever status code they came with: typed patches answer 400 or even 500.
+_CONTENT: Final = re.compile(
+    r"failed to create typed patch|field not declared in schema|strict decoding error|is invalid:"
+)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """`reason` is one of core/reasons.py; `message` ends with what to do; `field` is the path of the spec to change, or ""."""
+
+    reason: str
+    message: str
+    field: str = ""
+
+
+def refused_by_api_server(kind: str, status: int, message: str) -> Rejection | None:
+    """The rejection for an apply of `kind` that the API server refused for its content; None when trying again may help."""
+    if status != 422 and not (status in {400, 500} and _CONTENT.search(message)):
+        return None
+    field = next((path for word, path in _FIELDS if word in message), "")
+    remedy = f"correct {field}" if field else "correct the spec"
+    return Rejection("InvalidSpec", f"the API server refuses the {kind}: {message.strip()[:1500]}; {remedy}", field)
+
+
+#: Where in the spec a refused field of the pod comes from.
+_FIELDS: Final = (
+    ("ffinity", "spec.placement.affinity"),
+    ("oleration", "spec.placement.tolerations"),
+    ("nodeSelector", "spec.placement.nodeSelector"),
+    ("priorityClassName", "spec.placement.priorityClassName"),
+    ("runtimeClassName", "spec.placement.runtimeClassName"),
+    ("supplementalGroups", "spec.placement.supplementalGroups"),
+    ("resources", "spec.resources"),
+    ("image", "spec.image"),
+)
+
+
+def name_taken(kind: str, name: str) -> Rejection:
+    """For a child's name that somebody else's object holds."""
+    return Rejection(
+        "NameTaken",
+        f"{kind} {name} exists and is not controlled by this InferenceService; delete or rename it, or give this resource another name",
+        "metadata.name",
+    )

@@ -1,0 +1,224 @@
+"""From what the user wrote to what will be built, or to the sentence that says why it cannot be.
+
+Total: every raw object ends in Resolved or Rejection. A Rejection touches no running pod.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from fairlead_operator.api.fields import amount
+from fairlead_operator.api.pod import DEFAULT_ACCELERATOR
+from fairlead_operator.api.v1alpha1 import InferenceService, Spec
+from fairlead_operator.core import arguments, environment
+from fairlead_operator.core.rejection import Rejection
+from fairlead_operator.core.source import Source, SourceKind, parse_source
+from fairlead_runtime.config import (
+    MODEL_PATH,
+    Device,
+    Engine,
+    Model,
+    Parallelism,
+    RuntimeConfig,
+    Serving,
+    Speculative,
+)
+
+__all__ = ["Defaults", "Rejection", "Resolved", "resolve"]
+
+#: Policy, not API: documented at `spec.resources`. An engine takes a front end and one worker per accelerator.
+CPUS_BASE, CPUS_PER_ACCELERATOR = 2, 2
+GIB_BASE, GIB_PER_ACCELERATOR = 8, 8
+#: The CPU engine holds 2.7 GB (measured, 0.5 GB of KV cache, a tiny model); a small model's weights fit beside it.
+CPU_DEVICE_CPU, CPU_DEVICE_MEMORY = "500m", "6Gi"
+#: vLLM would take a share of the node's memory, not of the pod's limit, and be killed for it. So the pod always says.
+CPU_DEVICE_KV_CACHE = "512Mi"
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the operator's settings decide for every service."""
+
+    runtime_image: str
+    runtime_image_cpu: str
+    #: Another hub than the public one, as HF_ENDPOINT; "" means the public one.
+    hub_endpoint: str = ""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A service with every default filled in: builders decide nothing."""
+
+    name: str
+    namespace: str
+    uid: str
+    spec: Spec
+    source: Source
+    config: RuntimeConfig
+    image: str
+    #: Pods wanted: 0 when suspended.
+    replicas: int
+    #: Resource name, or "" on CPUs.
+    accelerator: str
+    #: Accelerators per replica, 0 on CPUs.
+    accelerators: int
+    cpu: str
+    memory: str
+    hub_endpoint: str
+    drain_seconds: int
+
+    @property
+    def needs_hub(self) -> bool:
+        """Whether anything is fetched from the hub: the model, or the drafting model."""
+        return self.source.kind is SourceKind.HUB or bool(
+            self.config.engine.speculative and self.config.engine.speculative.model
+        )
+
+
+def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
+    """What `raw`, an InferenceService as the API server returned it, asks for."""
+    try:
+        service = InferenceService.parse(raw)
+    except ValidationError as invalid:
+        return _invalid(invalid)
+    spec = service.spec
+    source = parse_source(spec.model.uri)
+    if isinstance(source, Rejection):
+        return source
+    rejection = (
+        _contradiction(spec, source) or arguments.judge(spec.engine.extra_args) or environment.judge(spec.engine.env)
+    )
+    if rejection:
+        return rejection
+
+    on_cpu = spec.resources.device is Device.CPU
+    accelerators = 0 if on_cpu else spec.parallelism.tensor * spec.parallelism.pipeline
+    drain_seconds = spec.serving.drain_seconds or spec.serving.request_timeout_seconds
+    default_cpu = CPU_DEVICE_CPU if on_cpu else str(CPUS_BASE + CPUS_PER_ACCELERATOR * accelerators)
+    default_memory = CPU_DEVICE_MEMORY if on_cpu else f"{GIB_BASE + GIB_PER_ACCELERATOR * accelerators}Gi"
+    image = spec.image or (defaults.runtime_image_cpu if on_cpu else defaults.runtime_image)
+    if not image:
+        setting = "FAIRLEAD_RUNTIME_IMAGE_CPU" if on_cpu else "FAIRLEAD_RUNTIME_IMAGE"
+        return Rejection(
+            "InvalidSpec",
+            f"the operator has no runtime image for device {spec.resources.device}; set {setting} of the operator, or spec.image",
+            "spec.image",
+        )
+    return Resolved(
+        name=service.metadata.name,
+        namespace=service.metadata.namespace,
+        uid=service.metadata.uid,
+        spec=spec,
+        source=source,
+        config=_runtime_config(service, source, drain_seconds),
+        image=image,
+        replicas=0 if spec.suspend else spec.replicas,
+        accelerator="" if on_cpu else (spec.resources.accelerator_name or DEFAULT_ACCELERATOR),
+        accelerators=accelerators,
+        cpu=str(spec.resources.cpu or default_cpu),
+        memory=str(spec.resources.memory or default_memory),
+        hub_endpoint=defaults.hub_endpoint,
+        drain_seconds=drain_seconds,
+    )
+
+
+def _invalid(error: ValidationError) -> Rejection:
+    """The first complaint. Only seen when CRD and operator differ: the API server refuses such a spec before."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
+    return Rejection(
+        "InvalidSpec", f"{first['msg']}; correct {field}, or bring CRD and operator to the same release", field
+    )
+
+
+def _contradiction(spec: Spec, source: Source) -> Rejection | None:
+    """The CRD's own rules once more, for objects that were stored under an older CRD."""
+    engine, on_cpu = spec.engine, spec.resources.device is Device.CPU
+    checks = (
+        (
+            source.kind is not SourceKind.HUB and spec.model.revision,
+            "spec.model.revision",
+            "revision applies to hf:// models only; remove it",
+        ),
+        (
+            source.kind is not SourceKind.HUB and spec.model.token_secret_ref,
+            "spec.model.tokenSecretRef",
+            "tokenSecretRef applies to hf:// models only; remove it, oci:// uses spec.imagePullSecrets",
+        ),
+        (
+            engine.kv_cache_memory is not None and engine.gpu_memory_utilization_percent is not None,
+            "spec.engine.kvCacheMemory",
+            "kvCacheMemory and gpuMemoryUtilizationPercent exclude each other; keep one",
+        ),
+        (
+            on_cpu and engine.gpu_memory_utilization_percent is not None,
+            "spec.engine.gpuMemoryUtilizationPercent",
+            "device CPU has no accelerator memory to share; set engine.kvCacheMemory instead",
+        ),
+        (
+            on_cpu and spec.resources.accelerator_name,
+            "spec.resources.acceleratorName",
+            "device CPU takes no accelerator; remove acceleratorName",
+        ),
+        (
+            on_cpu and spec.placement.min_accelerator_memory is not None,
+            "spec.placement.minAcceleratorMemory",
+            "device CPU takes no accelerator; remove minAcceleratorMemory",
+        ),
+        (
+            spec.serving.drain_seconds is not None
+            and spec.serving.drain_seconds < spec.serving.request_timeout_seconds,
+            "spec.serving.drainSeconds",
+            "a stopping pod would cut requests that are in time; set drainSeconds to requestTimeoutSeconds or more",
+        ),
+    )
+    return next((Rejection("InvalidSpec", message, field) for broken, field, message in checks if broken), None)
+
+
+def _runtime_config(service: InferenceService, source: Source, drain_seconds: int) -> RuntimeConfig:
+    spec, engine = service.spec, service.spec.engine
+    memory = engine.kv_cache_memory
+    if memory is None and spec.resources.device is Device.CPU:
+        memory = CPU_DEVICE_KV_CACHE
+    speculative = engine.speculative
+    hub = source.kind is SourceKind.HUB
+    return RuntimeConfig(
+        model=Model(
+            served_name=spec.model.name or service.metadata.name,
+            path=None if hub else MODEL_PATH,
+            repository=source.reference if hub else None,
+            revision=spec.model.revision,
+            trust_remote_code=spec.model.trust_remote_code,
+        ),
+        engine=Engine(
+            max_model_len=engine.max_model_len,
+            max_num_seqs=engine.max_num_seqs,
+            max_num_batched_tokens=engine.max_num_batched_tokens,
+            gpu_memory_utilization_percent=engine.gpu_memory_utilization_percent,
+            kv_cache_memory_bytes=None if memory is None else int(amount(memory)),
+            dtype=engine.dtype.value if engine.dtype else None,
+            kv_cache_dtype=engine.kv_cache_dtype,
+            quantization=engine.quantization,
+            prefix_caching=engine.prefix_caching,
+            chunked_prefill=engine.chunked_prefill,
+            seed=engine.seed,
+            speculative=Speculative(
+                method=speculative.method,
+                tokens=speculative.tokens,
+                model=speculative.model.removeprefix("hf://") if speculative.model else None,
+            )
+            if speculative
+            else None,
+            extra_args=engine.extra_args,
+        ),
+        parallelism=Parallelism(tensor=spec.parallelism.tensor, pipeline=spec.parallelism.pipeline),
+        device=spec.resources.device,
+        serving=Serving(
+            require_api_key=spec.serving.api_key_secret_ref is not None,
+            request_timeout_seconds=spec.serving.request_timeout_seconds,
+            drain_seconds=drain_seconds,
+        ),
+        start_timeout_seconds=engine.start_timeout_seconds,
+    )

@@ -1,0 +1,50 @@
+"""Events: one for each change of a condition that somebody may want to know about, with the condition's own reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+#: What events.k8s.io accepts.
+MAX_NOTE: Final = 1024
+ACTION: Final = "Reconcile"
+#: Becoming True is news for these; of the others only trouble is.
+_GOOD_NEWS: Final = ("Accepted", "Available", "Ready")
+_TROUBLE: Final = ("Accepted", "Scheduled", "ModelAvailable", "EngineHealthy", "UpToDate", "Available", "Ready")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event about the InferenceService, in the fields of events.k8s.io/v1."""
+
+    type: str
+    reason: str
+    note: str
+    action: str = ACTION
+
+
+def events(previous: Mapping[str, Any] | None, status: Mapping[str, Any]) -> list[Event]:
+    """What changed between two statuses; a reason that several conditions took at once is told once."""
+    before = {condition["type"]: condition for condition in (previous or {}).get("conditions") or ()}
+    found: dict[str, Event] = {}
+    for condition in status.get("conditions") or ():
+        kind, state, reason = condition["type"], condition["status"], condition["reason"]
+        was = before.get(kind, {})
+        if (was.get("status"), was.get("reason")) == (state, reason):
+            continue
+        if state == "False" and kind in _TROUBLE:
+            calm = reason in {"Starting", "RollingOut", "ScaledToZero", "Suspended", "Deleting"}
+            found.setdefault(reason, Event("Normal" if calm else "Warning", reason, condition["message"][:MAX_NOTE]))
+        elif state == "True" and kind in _GOOD_NEWS:
+            found.setdefault(reason, Event("Normal", reason, condition["message"][:MAX_NOTE]))
+    if failure := _new_failure(previous or {}, status):
+        found.setdefault(failure.reason, failure)
+    return list(found.values())
+
+
+def _new_failure(previous: Mapping[str, Any], status: Mapping[str, Any]) -> Event | None:
+    """A container ended again: told each time, even if the condition was False for the same reason already."""
+    failure = status.get("lastFailure")
+    if not failure or (previous.get("lastFailure") or {}).get("time") == failure["time"]:
+        return None
+    note = f"pod {failure['pod']}: {failure['message']}"
+    return Event("Warning", failure["code"], note[:MAX_NOTE])

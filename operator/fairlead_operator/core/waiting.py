@@ -1,0 +1,228 @@
+"""Why a container of the engine has not started: its waiting state, and what the kubelet's events say about the pod."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from fairlead_operator.core import names
+from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.seen import PodEvent, Problem
+
+_PULL: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "RegistryUnavailable",
+        "ImageInspectError",
+    }
+)
+_CREATE: Final = frozenset({"CreateContainerError", "RunContainerError", "StartError"})
+_SECRET: Final = re.compile(r'(?i)secrets? "(?P<name>[^"]+)" not found')
+_SECRET_KEY: Final = re.compile(r"couldn't find key (?P<key>\S+) in Secret \S*?/?(?P<name>[^/\s]+)$")
+_NO_SUCH_KEY: Final = re.compile(r"references non-existent secret key: (?P<key>\S+)")
+_VOLUME: Final = re.compile(r'for volume "(?P<volume>[^"]+)"')
+_CLAIM: Final = re.compile(
+    r'persistentvolumeclaim "(?P<name>[^"]+)" (not found|is being deleted|bound to non-existent)'
+)
+#: What registries and the network say -> reason for the model's image.
+_PULL_CAUSES: Final = (
+    (re.compile(r"(?i)unauthorized|authentication required|denied|403|401"), "Unauthorized"),
+    (re.compile(r"(?i)no space left"), "DiskFull"),
+    (
+        re.compile(
+            r"(?i)connection refused|no such host|i/o timeout|timeout|network is unreachable|TLS handshake|server misbehaving"
+        ),
+        "HubUnreachable",
+    ),
+)
+
+
+def why_waiting(pod: Manifest, status: Mapping[str, Any], events: Sequence[PodEvent]) -> list[Problem]:
+    """What keeps the container from starting; empty while nothing is known to be wrong."""
+    name = pod["metadata"]["name"]
+    waiting = (status.get("state") or {}).get("waiting") or {}
+    reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
+    if reason in _PULL:
+        return [_pull_problem(pod, message, events, 2 if "BackOff" in reason else 1)]
+    if reason == "CreateContainerConfigError":
+        return [_config_problem(pod, message, _count(events, "Failed"))]
+    if reason in _CREATE:
+        return [_create_problem(name, message, _count(events, "Failed"))]
+    return [problem for event in _newest_first(events) if (problem := _from_event(pod, event))][:1]
+
+
+def _from_event(pod: Manifest, event: PodEvent) -> Problem | None:
+    name = pod["metadata"]["name"]
+    if event.reason in {"FailedMount", "FailedAttachVolume"}:
+        return _mount_problem(pod, event)
+    if event.reason == "FailedCreatePodSandBox" and "runtime" in event.message and "configured" in event.message:
+        return Problem(
+            "PodRejected",
+            f"the node cannot run pod {name}: {event.message}",
+            "spec.placement.runtimeClassName",
+            time=event.last_seen,
+            count=event.count,
+            pod=name,
+        )
+    if event.reason == "Failed" and "pull" in event.message.lower():
+        return _pull_problem(pod, event.message, (event,), event.count)
+    return None
+
+
+def _mount_problem(pod: Manifest, event: PodEvent) -> Problem | None:
+    name, text = pod["metadata"]["name"], event.message
+    match = _VOLUME.search(text)
+    volume = _volume(pod, match["volume"]) if match else {}
+    field = secret_field(volume.get("name", ""))
+    if secret := _SECRET.search(text):
+        return Problem(
+            "SecretNotFound",
+            f"Secret {secret['name']} does not exist, which {field} names",
+            field,
+            f"create the Secret, or correct {field}",
+            event.last_seen,
+            event.count,
+            pod=name,
+        )
+    if key := _NO_SUCH_KEY.search(text):
+        secret_name = (volume.get("secret") or {}).get("secretName", "")
+        return Problem(
+            "SecretNotFound",
+            f"Secret {secret_name} has no key {key['key']}, which {field} names",
+            field,
+            f"add the key to the Secret, or correct {field}",
+            event.last_seen,
+            event.count,
+            pod=name,
+        )
+    if claim := _CLAIM.search(text):
+        return missing_claim(pod, claim["name"], text)
+    if volume.get("persistentVolumeClaim"):
+        claim_name = volume["persistentVolumeClaim"]["claimName"]
+        return Problem(
+            "VolumeNotFound",
+            f"claim {claim_name} cannot be mounted: {text}",
+            claim_field(volume["name"]),
+            "make the volume mountable on the pod's node",
+            event.last_seen,
+            event.count,
+            pod=name,
+        )
+    return None
+
+
+def _config_problem(pod: Manifest, message: str, count: int) -> Problem:
+    name, field = pod["metadata"]["name"], "spec.engine.env"
+    if secret := _SECRET.search(message):
+        return Problem(
+            "SecretNotFound",
+            f"Secret {secret['name']} does not exist, which {field} names",
+            field,
+            f"create the Secret, or correct {field}",
+            count=count,
+            pod=name,
+        )
+    if key := _SECRET_KEY.search(message):
+        return Problem(
+            "SecretNotFound",
+            f"Secret {key['name']} has no key {key['key']}, which {field} names",
+            field,
+            f"add the key to the Secret, or correct {field}",
+            count=count,
+            pod=name,
+        )
+    if "subPath" in message:
+        return Problem(
+            "ModelNotFound",
+            f"the claim has no such folder: {message}",
+            "spec.model.uri",
+            "correct the path in spec.model.uri",
+            count=count,
+            pod=name,
+        )
+    return Problem("UnknownFailure", f"the kubelet cannot configure the container: {message}", count=count, pod=name)
+
+
+def _create_problem(name: str, message: str, count: int) -> Problem:
+    if "nvidia-container-cli" in message and ("unsatisfied condition" in message or "driver" in message):
+        return Problem("DriverTooOld", f"the node's driver does not fit the engine: {message}", count=count, pod=name)
+    return Problem(
+        "UnknownFailure",
+        f"the node cannot start the container: {message}",
+        "spec.image",
+        "correct what the message names",
+        count=count,
+        pod=name,
+    )
+
+
+def _pull_problem(pod: Manifest, message: str, events: Sequence[PodEvent], count: int) -> Problem:
+    name = pod["metadata"]["name"]
+    image = next(container["image"] for container in pod["spec"]["containers"] if container["name"] == names.CONTAINER)
+    model = (_volume(pod, names.VOLUME_MODEL).get("image") or {}).get("reference", "")
+    pulls = [event for event in events if event.reason == "Failed"]
+    text = " ".join([message, *(event.message for event in pulls)])
+    count = max([count, *(event.count for event in pulls)])
+    without_credentials = next((event for event in events if event.reason == "FailedToRetrieveImagePullSecret"), None)
+    hint = f" ({without_credentials.message})" if without_credentials else ""
+    if model and _mentions(text, model) and not (_mentions(text, image) and len(image) > len(model)):
+        code = next((code for pattern, code in _PULL_CAUSES if pattern.search(text)), "ModelNotFound")
+        field = "spec.imagePullSecrets" if code == "Unauthorized" else "spec.model.uri"
+        remedy = "set credentials for its registry in spec.imagePullSecrets" if code == "Unauthorized" else ""
+        return Problem(
+            code, f"the model image {model} cannot be pulled: {message}{hint}", field, remedy, count=count, pod=name
+        )
+    return Problem(
+        "ImagePullFailed", f"the engine's image {image} cannot be pulled: {message}{hint}", count=count, pod=name
+    )
+
+
+def _mentions(text: str, image: str) -> bool:
+    """Container runtimes write the full name: docker.io/library/x:latest for x; so the name without a host counts as well."""
+    return bool(image) and (image in text or f"/{image.partition(':')[0]}:" in text)
+
+
+def missing_claim(pod: Manifest, claim: str, text: str) -> Problem:
+    """A PersistentVolumeClaim that a volume of the pod names."""
+    volumes = pod["spec"].get("volumes") or ()
+    volume = next(
+        (v for v in volumes if (v.get("persistentVolumeClaim") or {}).get("claimName") == claim),
+        {"name": names.VOLUME_MODEL},
+    )
+    field = claim_field(volume["name"])
+    what = "does not exist" if "not found" in text else "cannot be used"
+    return Problem(
+        "VolumeNotFound",
+        f"PersistentVolumeClaim {claim} {what}, which {field} names",
+        field,
+        f"create the claim, or correct {field}",
+        pod=pod["metadata"]["name"],
+    )
+
+
+def claim_field(volume: str) -> str:
+    """The field of the spec that names the claim of this volume."""
+    return "spec.model.cache.claimName" if volume == names.VOLUME_CACHE else "spec.model.uri"
+
+
+def secret_field(volume: str) -> str:
+    """The field of the spec that names the Secret of this volume."""
+    fields = {
+        names.VOLUME_API_KEYS: "spec.serving.apiKeySecretRef",
+        names.VOLUME_HUB_TOKEN: "spec.model.tokenSecretRef",
+    }
+    return fields.get(volume, "spec.engine.env")
+
+
+def _volume(pod: Manifest, name: str) -> Manifest:
+    return next((volume for volume in pod["spec"].get("volumes") or () if volume["name"] == name), {})
+
+
+def _count(events: Sequence[PodEvent], reason: str) -> int:
+    return max((event.count for event in events if event.reason == reason), default=1)
+
+
+def _newest_first(events: Sequence[PodEvent]) -> list[PodEvent]:
+    return sorted(events, key=lambda event: event.last_seen, reverse=True)

@@ -1,0 +1,53 @@
+"""What an administrator can set: environment variables with the prefix FAIRLEAD_."""
+
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: The kubelet mounts it into every pod with a service account.
+NAMESPACE_PATH = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def own_namespace() -> str:
+    """The namespace this pod runs in; outside a cluster the chart's default."""
+    try:
+        return NAMESPACE_PATH.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return "fairlead-system"
+
+
+class Settings(BaseSettings):
+    """Every field has a default that works in a cluster, but the images: those belong to a release."""
+
+    model_config = SettingsConfigDict(env_prefix="FAIRLEAD_", frozen=True, extra="ignore")
+
+    #: Image of pods with resources.device Accelerator. A service's own `image` wins.
+    runtime_image: Annotated[str, Field(min_length=1, max_length=512)]
+    #: Image of pods with resources.device CPU.
+    runtime_image_cpu: Annotated[str, Field(min_length=1, max_length=512)]
+    #: Where the Lease lies.
+    namespace: str = Field(default_factory=own_namespace)
+    #: Identity in the Lease and in events; two running operators must differ in it.
+    pod_name: str = Field(default_factory=socket.gethostname)
+    #: Comma-separated namespaces to serve; empty serves all and needs a ClusterRole.
+    watch_namespaces: str = ""
+    #: Reconciles at the same time.
+    workers: Annotated[int, Field(ge=1, le=256)] = 16
+    #: HF_ENDPOINT of the pods; empty leaves huggingface_hub's own.
+    hub_endpoint: str = ""
+    log_format: Literal["text", "json"] = "json"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    #: Port of /livez, /readyz and /metrics; 0 takes a free one.
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    #: Steady rate of requests to the API server, per second; bursts of twice as many pass. The Lease has its own connection.
+    api_requests_per_second: Annotated[float, Field(gt=0, le=10_000)] = 100.0
+    #: Every service is looked at again after so many seconds, event or not.
+    resync_seconds: Annotated[float, Field(ge=0.1, le=86_400)] = 300.0
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces to serve; empty means all."""
+        return tuple(sorted({name.strip() for name in self.watch_namespaces.split(",") if name.strip()}))

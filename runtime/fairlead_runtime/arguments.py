@@ -1,0 +1,97 @@
+"""RuntimeConfig -> vLLM's command line and environment. Pure; vLLM's own parser reads the result.
+
+Fields that are unset leave their flag out, so that the engine's own default holds whatever its version. The forms used here are
+the same from vLLM 0.26 to 0.33.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from fairlead_runtime import locations
+from fairlead_runtime.config import Engine, RuntimeConfig
+from fairlead_runtime.diagnosis import redact
+
+#: Flags whose value is never shown.
+SECRET_FLAGS = ("--hf-token", "--api-key")
+
+
+def build_argv(config: RuntimeConfig, environ: Mapping[str, str] | None = None) -> list[str]:
+    """The arguments after the program's name, for `make_arg_parser(...).parse_args()`.
+
+    `environ` moves the port outside a pod (see locations.py). Arguments of the user stand last: what they may hold was
+    judged by the operator.
+    """
+    model = config.model
+    argv = [
+        f"--model={model.path or model.repository or ''}",
+        f"--served-model-name={model.served_name}",
+        f"--port={locations.serving_port(environ or {})}",
+    ]
+    if model.revision:
+        argv += [f"--revision={model.revision}", f"--tokenizer-revision={model.revision}"]
+    if model.trust_remote_code:
+        argv.append("--trust-remote-code")
+    if config.parallelism.tensor > 1:
+        argv.append(f"--tensor-parallel-size={config.parallelism.tensor}")
+    if config.parallelism.pipeline > 1:
+        argv.append(f"--pipeline-parallel-size={config.parallelism.pipeline}")
+    return [*argv, *_engine(config.engine), *config.engine.extra_args]
+
+
+def _engine(engine: Engine) -> list[str]:
+    length = engine.max_model_len
+    share = engine.gpu_memory_utilization_percent
+    values: dict[str, object | None] = {
+        "max-model-len": "auto" if length == "Auto" else length,
+        "max-num-seqs": engine.max_num_seqs,
+        "max-num-batched-tokens": engine.max_num_batched_tokens,
+        "gpu-memory-utilization": None if share is None else share / 100,
+        "kv-cache-memory-bytes": engine.kv_cache_memory_bytes,
+        "dtype": engine.dtype,
+        "kv-cache-dtype": engine.kv_cache_dtype,
+        "quantization": engine.quantization,
+        "seed": engine.seed,
+    }
+    argv = [f"--{flag}={value}" for flag, value in values.items() if value is not None]
+    for flag, wanted in (
+        ("enable-prefix-caching", engine.prefix_caching),
+        ("enable-chunked-prefill", engine.chunked_prefill),
+    ):
+        if wanted is not None:
+            argv.append(f"--{flag}" if wanted else f"--no-{flag}")
+    if engine.speculative:
+        draft: dict[str, object] = {
+            "method": engine.speculative.method,
+            "num_speculative_tokens": engine.speculative.tokens,
+        }
+        if engine.speculative.model:
+            draft["model"] = engine.speculative.model
+        argv.append(f"--speculative-config={json.dumps(draft)}")
+    return argv
+
+
+def build_environment(config: RuntimeConfig) -> dict[str, str]:
+    """What the engine's processes find in their environment beside what the pod sets."""
+    return {
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        # The supervisor's deadline comes first and has the better message; vLLM's own default would end long loads early.
+        "VLLM_ENGINE_READY_TIMEOUT_S": str(config.start_timeout_seconds),
+    }
+
+
+def redacted(argv: Sequence[str]) -> list[str]:
+    """`argv` without secrets, for status, logs and /state."""
+    shown: list[str] = []
+    hide_next = False
+    for word in argv:
+        flag, equals, _ = word.partition("=")
+        secret = flag.replace("_", "-") in SECRET_FLAGS
+        if hide_next:
+            shown.append("***")
+        elif secret and equals:
+            shown.append(f"{flag}=***")
+        else:
+            shown.append(redact(word))
+        hide_next = secret and not equals
+    return shown

@@ -1,0 +1,71 @@
+"""Where vLLM 0.26 to 0.33 keep the functions that the server is made of. Signatures are the same; only their modules moved.
+
+Nothing is imported before load(): the import takes 10 s and more, and probes and signals must work before.
+"""
+
+import importlib
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+#: Newest first.
+_CLI_ENV_SETUP = ("vllm.entrypoints.common.startup", "vllm.entrypoints.serve.utils.api_utils")
+_CLI_ARGS = (
+    "vllm.entrypoints.common.cli_args",
+    "vllm.entrypoints.launchers.cli_args",
+    "vllm.entrypoints.openai.cli_args",
+)
+_ENTRY = ("vllm.entrypoints.launchers.api_server.entry", "vllm.entrypoints.openai.api_server")
+_APP = ("vllm.entrypoints.launchers.app", "vllm.entrypoints.openai.api_server")
+_APP_STATE = ("vllm.entrypoints.launchers.api_server.app_state", "vllm.entrypoints.openai.api_server")
+_LAUNCHER = ("vllm.entrypoints.launchers.launcher", "vllm.entrypoints.openai.api_server")
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """vLLM's own functions, by vLLM's own names."""
+
+    version: str
+    make_arg_parser: Callable[[Any], Any]
+    validate_parsed_serve_args: Callable[[Any], None]
+    configure_logging_from_args: Callable[[Any], None]
+    decorate_logs: Callable[..., None]
+    setup_server: Callable[..., tuple[str, Any]]
+    build_async_engine_client: Callable[[Any], AbstractAsyncContextManager[Any]]
+    build_app: Callable[..., Any]
+    init_app_state: Callable[..., Any]
+    argument_parser: Callable[..., Any]
+
+
+def load() -> Functions:
+    """Imports vLLM. Raises ImportError when it is none of the supported versions."""
+    # First: it chooses `spawn` for the engine's processes; with the library's own default, fork, a CUDA engine cannot start.
+    _find("cli_env_setup", _CLI_ENV_SETUP)()
+    logging = importlib.import_module("vllm.logger")
+    return Functions(
+        version=str(importlib.import_module("vllm").__version__),
+        make_arg_parser=_find("make_arg_parser", _CLI_ARGS),
+        validate_parsed_serve_args=_find("validate_parsed_serve_args", _CLI_ARGS),
+        # Absent before 0.32: logging was configured at import.
+        configure_logging_from_args=getattr(logging, "configure_logging_from_args", lambda _: None),
+        decorate_logs=_find("decorate_logs", ("vllm.utils.system_utils",)),
+        setup_server=_find("setup_server", _LAUNCHER),
+        build_async_engine_client=_find("build_async_engine_client", _ENTRY),
+        build_app=_find("build_app", _APP),
+        init_app_state=_find("init_app_state", _APP_STATE),
+        argument_parser=_find("FlexibleArgumentParser", ("vllm.utils.argparse_utils",)),
+    )
+
+
+def _find(name: str, modules: tuple[str, ...]) -> Any:
+    for module in modules:
+        try:
+            found = getattr(importlib.import_module(module), name, None)
+        except ModuleNotFoundError as error:
+            if not module.startswith(str(error.name)):
+                raise  # a dependency of vLLM is missing, not this module
+            continue
+        if found is not None:
+            return found
+    raise ImportError(f"this vLLM has no {name} in any of {', '.join(modules)}; fairlead knows vLLM 0.26 to 0.33")

@@ -1,0 +1,41 @@
+"""The record that a failed container leaves behind: status.containerStatuses[].(state|lastState).terminated.message.
+
+JSON, at most 4096 bytes, which is what the kubelet keeps. A clean stop leaves none. Standard library only.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fairlead_runtime.diagnosis import Failure
+
+#: The kubelet's limit for one container's message.
+MAX_BYTES = 4096
+_CUT = " [...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`phase` is the last startup phase that was reached, `engine_version` is "" when the engine was not yet imported."""
+
+    failure: Failure
+    phase: str
+    engine_version: str = ""
+
+    def to_json(self) -> str:
+        """Fits MAX_BYTES: a longer message loses its middle, whose ends hold what failed and what to do."""
+        whole = message = self.failure.message
+        kept = len(whole)
+        while len((text := self._encoded(message)).encode()) > MAX_BYTES and kept:
+            # Escapes and wide characters make bytes hard to foretell: cut and look again.
+            kept = kept * 9 // 10
+            message = whole[: kept // 2] + _CUT + whole[len(whole) - kept // 2 :]
+        return text
+
+    def _encoded(self, message: str) -> str:
+        fields = asdict(self.failure) | {"message": message}
+        return json.dumps({**fields, "phase": self.phase, "engineVersion": self.engine_version}, ensure_ascii=False)
+
+    def write(self, path: str) -> None:
+        """Raises OSError; the caller still has the log to say it in."""
+        Path(path).write_text(self.to_json(), encoding="utf-8")

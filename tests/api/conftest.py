@@ -1,0 +1,64 @@
+"""A real etcd and kube-apiserver for the session, one operator with the least rights, a namespace for each test."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from api import access
+from api.cluster import Kubectl, eventually
+from api.operators import OperatorProcess
+from fairlead_cli.local import controlplane
+from fairlead_cli.local.controlplane import ControlPlane
+from fairlead_cli.local.health import free_ports
+
+ROOT = Path(__file__).parents[2]
+CRD = ROOT / "crds" / "fairlead.dev_inferenceservices.yaml"
+SYSTEM = "fairlead-system"
+
+
+def install_crd(admin: Kubectl) -> None:
+    """Apply the generated CRD and wait until it is served."""
+    admin.apply(yaml.safe_load(CRD.read_text()))
+    admin("wait", "--for=condition=Established", "crd/inferenceservices.fairlead.dev", "--timeout=30s")
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """The control plane; its programs are built when they are missing."""
+    with controlplane.start(tmp_path_factory.mktemp("control-plane"), progress=print) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def admin(plane: ControlPlane) -> Kubectl:
+    """kubectl that may do everything, with CRD and the operator's rights installed."""
+    kubectl = Kubectl(plane.kubectl, plane.kubeconfig, "default")
+    install_crd(kubectl)
+    for manifest in access.manifests(SYSTEM):
+        Kubectl(plane.kubectl, plane.kubeconfig, SYSTEM).apply(manifest)
+    return kubectl
+
+
+@pytest.fixture(scope="session")
+def operator(
+    plane: ControlPlane, admin: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """The operator that serves all tests that need none of their own."""
+    log = tmp_path_factory.mktemp("operator") / "log"
+    process = OperatorProcess(plane.user(access.USER), log, SYSTEM, "session", free_ports(1)[0])
+    with process:
+        process.ready()
+        eventually(process.leads, "leadership")
+        yield process
+        assert process.end() == 0, log.read_text()[-4000:]
+
+
+@pytest.fixture
+def kubectl(plane: ControlPlane, admin: Kubectl) -> Kubectl:
+    """kubectl in a fresh namespace."""
+    namespace = f"test-{uuid.uuid4().hex[:8]}"
+    admin("create", "namespace", namespace)
+    return Kubectl(plane.kubectl, plane.kubeconfig, namespace)

@@ -1,0 +1,95 @@
+"""The operator as a process of its own, as a pod would run it."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from api.cluster import eventually
+
+
+@dataclass
+class OperatorProcess:
+    """One `python -m fairlead_operator`."""
+
+    kubeconfig: Path
+    log: Path
+    namespace: str
+    name: str
+    port: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "OperatorProcess":
+        """Start it; use `ready` to wait."""
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("FAIRLEAD_")},
+            "KUBECONFIG": str(self.kubeconfig),
+            "FAIRLEAD_RUNTIME_IMAGE": "example.com/fairlead-runtime:1",
+            "FAIRLEAD_RUNTIME_IMAGE_CPU": "example.com/fairlead-runtime-cpu:1",
+            "FAIRLEAD_NAMESPACE": self.namespace,
+            "FAIRLEAD_POD_NAME": self.name,
+            "FAIRLEAD_HEALTH_PORT": str(self.port),
+            "FAIRLEAD_WORKERS": "4",
+            "FAIRLEAD_LOG_LEVEL": "DEBUG",
+            **self.environment,
+        }
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-P", "-m", "fairlead_operator"]
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        return self
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            self.end(signal.SIGKILL)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of its health port; 0 when it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as answer:
+            with answer:
+                return answer.code, answer.read().decode()
+        except OSError as failure:
+            return 0, str(failure)
+
+    def ready(self) -> "OperatorProcess":
+        """Wait for /readyz."""
+        eventually(lambda: self.get("/readyz")[0] == 200, f"readiness of {self.name}, see {self.log}")
+        return self
+
+    def metric(self, line: str) -> float | None:
+        """The value of the sample that begins with `line`, labels included."""
+        for sample in self.get("/metrics")[1].splitlines():
+            if sample.rpartition(" ")[0] == line:
+                return float(sample.rpartition(" ")[2])
+        return None
+
+    def leads(self) -> bool:
+        """Whether it holds the Lease."""
+        return self.metric("fairlead_leader") == 1.0
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal and wait; returns the exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(timeout=30)
+        self.process = None
+        return code
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self.process is not None and self.process.poll() is None

@@ -1,0 +1,275 @@
+"""What the operator makes, keeps, gives back and leaves alone."""
+
+from typing import Any
+
+import pytest
+
+from api import pods
+from api.cluster import Kubectl, Manifest, conditions, eventually, service
+from api.operators import OperatorProcess
+
+pytestmark = pytest.mark.usefixtures("operator")
+KINDS = ("deployment", "service", "configmap", "poddisruptionbudget")
+OURS = "app.kubernetes.io/managed-by=fairlead"
+
+
+def child(kubectl: Kubectl, kind: str, name: str = "mistral") -> Manifest | None:
+    """The child of that kind; a ConfigMap's name holds a hash, so it is found by label."""
+    if kind != "configmap":
+        return kubectl.get(kind, name)
+    return next(iter(kubectl.items("configmap", f"fairlead.dev/service={name}")), None)
+
+
+def made(kubectl: Kubectl, kind: str) -> Manifest:
+    """The child, once it is there."""
+    return eventually(lambda: child(kubectl, kind), kind)
+
+
+def reason(kubectl: Kubectl, condition: str, name: str = "mistral") -> str:
+    """A condition's reason, "" while it is not there."""
+    return str(conditions(kubectl.get("infs", name)).get(condition, {}).get("reason", ""))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_child_is_labelled_and_owned(kubectl: Kubectl, kind: str) -> None:
+    applied = kubectl.apply(service(replicas=2))
+
+    metadata = made(kubectl, kind)["metadata"]
+
+    assert metadata["ownerReferences"] == [
+        {
+            "apiVersion": "fairlead.dev/v1alpha1",
+            "kind": "InferenceService",
+            "name": "mistral",
+            "uid": applied["metadata"]["uid"],
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+    assert metadata["labels"] == {
+        "app.kubernetes.io/name": "inferenceservice",
+        "app.kubernetes.io/instance": "mistral",
+        "app.kubernetes.io/component": "engine",
+        "app.kubernetes.io/part-of": "fairlead",
+        "app.kubernetes.io/managed-by": "fairlead",
+        "fairlead.dev/service": "mistral",
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_deleted_child_comes_back(kubectl: Kubectl, kind: str) -> None:
+    kubectl.apply(service(replicas=2))
+    first = made(kubectl, kind)
+
+    kubectl("delete", kind, first["metadata"]["name"], "--wait=false")
+
+    def renewed() -> bool:
+        second = child(kubectl, kind)
+        return second is not None and second["metadata"]["uid"] != first["metadata"]["uid"]
+
+    eventually(renewed, f"a new {kind}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "patch", "read"),
+    [
+        ("deployment", {"spec": {"replicas": 7}}, lambda obj: obj["spec"]["replicas"] == 2),
+        ("deployment", {"metadata": {"labels": {"fairlead.dev/service": None}}}, lambda obj: OURS.split("=", maxsplit=1)[0] in obj["metadata"]["labels"] and "fairlead.dev/service" in obj["metadata"]["labels"]),
+        ("service", {"spec": {"selector": {"fairlead.dev/service": "other"}}}, lambda obj: obj["spec"]["selector"] == {"fairlead.dev/service": "mistral"}),
+        ("service", {"metadata": {"labels": {"app.kubernetes.io/managed-by": "someone"}}}, lambda obj: obj["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "fairlead"),
+        ("poddisruptionbudget", {"spec": {"maxUnavailable": 2}}, lambda obj: obj["spec"]["maxUnavailable"] == 1),
+        ("configmap", {"metadata": {"labels": {"app.kubernetes.io/part-of": None}}}, lambda obj: obj["metadata"]["labels"].get("app.kubernetes.io/part-of") == "fairlead"),
+    ],
+    ids=["replicas", "lost label", "selector", "label that hides it from the watch", "budget", "lost label of an immutable ConfigMap"],
+)  # fmt: skip
+def test_an_edited_child_is_brought_back(kubectl: Kubectl, kind: str, patch: Manifest, read: Any) -> None:
+    kubectl.apply(service(replicas=2))
+    name = made(kubectl, kind)["metadata"]["name"]
+    eventually(lambda: reason(kubectl, "Accepted") == "Valid", "status")
+
+    kubectl.patch(kind, name, patch)
+
+    eventually(lambda: read(kubectl.get(kind, name)), "our value")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_peoples_labels_and_annotations_stay(kubectl: Kubectl, kind: str) -> None:
+    kubectl.apply(service(replicas=2))
+    name = made(kubectl, kind)["metadata"]["name"]
+    kubectl.patch(kind, name, {"metadata": {"labels": {"team": "nlp"}, "annotations": {"note": "keep"}}})
+
+    kubectl.patch("infs", "mistral", {"spec": {"replicas": 3}})
+    kubectl.patch(kind, name, {"metadata": {"labels": {"app.kubernetes.io/part-of": "x"}}})
+    restored = eventually(
+        lambda: (found := kubectl.get(kind, name)) and found["metadata"]["labels"]["app.kubernetes.io/part-of"] == "fairlead" and found,
+        "our label",
+    )  # fmt: skip
+
+    assert restored["metadata"]["labels"]["team"] == "nlp"
+    assert restored["metadata"]["annotations"]["note"] == "keep"
+
+
+def test_kubectl_scale_reaches_the_deployment(kubectl: Kubectl) -> None:
+    kubectl.apply(service())
+    made(kubectl, "deployment")
+
+    kubectl("scale", "infs/mistral", "--replicas=3")
+
+    eventually(lambda: made(kubectl, "deployment")["spec"]["replicas"] == 3, "three replicas")
+    assert made(kubectl, "poddisruptionbudget")["spec"]["maxUnavailable"] == 1
+    kubectl("scale", "infs/mistral", "--replicas=1")
+    eventually(lambda: kubectl.get("poddisruptionbudget", "mistral") is None, "the budget's end")
+
+
+def test_scale_shows_a_selector_that_finds_the_pods(kubectl: Kubectl) -> None:
+    kubectl.apply(service())
+    pod = pods.make(kubectl, "mistral", "a")
+
+    selector = eventually(lambda: (kubectl.get("infs", "mistral") or {}).get("status", {}).get("selector"), "selector")
+
+    assert [item["metadata"]["name"] for item in kubectl.items("pod", selector)] == [pod]
+
+
+@pytest.mark.parametrize(
+    ("patch", "expected"), [({"suspend": True}, "Suspended"), ({"replicas": 0}, "ScaledToZero")], ids=["suspend", "0"]
+)
+def test_no_replicas_wanted(kubectl: Kubectl, patch: Manifest, expected: str) -> None:
+    kubectl.apply(service())
+    made(kubectl, "deployment")
+
+    kubectl.patch("infs", "mistral", {"spec": patch})
+    eventually(lambda: made(kubectl, "deployment")["spec"]["replicas"] == 0, "no replicas")
+    pods.report(kubectl, "mistral", 0, 0)
+
+    eventually(lambda: reason(kubectl, "Available") == expected, expected)
+    eventually(lambda: conditions(kubectl.get("infs", "mistral"))["Ready"]["status"] == "True", "Ready")
+    assert kubectl.get("service", "mistral") is not None
+
+
+def test_a_foreign_object_of_the_name_is_never_touched(kubectl: Kubectl) -> None:
+    kubectl("create", "service", "clusterip", "mistral", "--tcp=1:1")
+    foreign = kubectl.get("service", "mistral")
+
+    kubectl.apply(service())
+
+    eventually(lambda: reason(kubectl, "Accepted") == "NameTaken", "NameTaken")
+    assert kubectl.get("service", "mistral") == foreign
+    assert kubectl.get("deployment", "mistral") is None
+    assert child(kubectl, "configmap") is None
+    assert "Service mistral" in conditions(kubectl.get("infs", "mistral"))["Accepted"]["message"]
+
+
+def test_a_freed_name_is_taken_within_the_next_look(kubectl: Kubectl) -> None:
+    kubectl("create", "service", "clusterip", "mistral", "--tcp=1:1")
+    kubectl.apply(service())
+    eventually(lambda: reason(kubectl, "Accepted") == "NameTaken", "NameTaken")
+
+    kubectl("delete", "service", "mistral")
+    kubectl.patch("infs", "mistral", {"spec": {"replicas": 2}})
+
+    eventually(lambda: reason(kubectl, "Accepted") == "Valid", "Valid")
+    assert made(kubectl, "service")["spec"]["ports"][0]["port"] == 80
+
+
+def test_a_successor_waits_for_its_predecessors_children(kubectl: Kubectl) -> None:
+    """No garbage collector runs here, so what it will delete stays until the test deletes it."""
+    kubectl.apply(service())
+    old = made(kubectl, "deployment")
+    eventually(lambda: reason(kubectl, "Accepted") == "Valid", "status")
+    kubectl("delete", "infs", "mistral")
+    kubectl.apply(service())
+
+    for kind in ("service", "configmap", "deployment"):
+        kubectl("delete", kind, "--selector", OURS, "--wait=false")
+
+    def succeeded() -> bool:
+        new = kubectl.get("deployment", "mistral")
+        return new is not None and new["metadata"]["uid"] != old["metadata"]["uid"]
+
+    eventually(succeeded, "a Deployment of the successor")
+
+
+def test_a_rejected_spec_touches_nothing_that_runs(kubectl: Kubectl) -> None:
+    kubectl.apply(service())
+    before = made(kubectl, "deployment")
+    eventually(lambda: reason(kubectl, "Accepted") == "Valid", "status")
+
+    kubectl.patch("infs", "mistral", {"spec": {"engine": {"extraArgs": ["--api-key=x"]}}})
+
+    eventually(lambda: conditions(kubectl.get("infs", "mistral"))["Accepted"]["status"] == "False", "the rejection")
+    verdict = conditions(kubectl.get("infs", "mistral"))["Accepted"]
+    assert verdict["observedGeneration"] == 2
+    assert "spec." in verdict["message"]
+    assert made(kubectl, "deployment")["metadata"]["generation"] == before["metadata"]["generation"]
+    assert len(kubectl.items("configmap", "fairlead.dev/service=mistral")) == 1
+
+
+def test_what_only_the_api_server_can_judge_becomes_a_condition(kubectl: Kubectl) -> None:
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Likes"}]}]}}}  # fmt: skip
+
+    kubectl.apply(service(placement={"affinity": affinity}))
+
+    eventually(lambda: reason(kubectl, "Accepted") == "InvalidSpec", "InvalidSpec")
+    assert "spec.placement.affinity" in conditions(kubectl.get("infs", "mistral"))["Accepted"]["message"]
+
+
+def test_an_old_config_stays_while_a_pod_mounts_it(kubectl: Kubectl) -> None:
+    kubectl.apply(service(engine={"maxModelLen": 1024}))
+    old = made(kubectl, "configmap")["metadata"]["name"]
+    pod = pods.make(kubectl, "mistral", "old")
+
+    kubectl.patch("infs", "mistral", {"spec": {"engine": {"maxModelLen": 2048}}})
+
+    eventually(lambda: len(kubectl.items("configmap", OURS)) == 2, "the new config beside the old one")
+    eventually(lambda: conditions(kubectl.get("infs", "mistral"))["Accepted"]["observedGeneration"] == 2, "status")
+    assert kubectl.get("configmap", old) is not None
+    kubectl("delete", "pod", pod, "--force", "--grace-period=0")
+    eventually(lambda: kubectl.get("configmap", old) is None, "the old config's end")
+
+
+def test_an_old_config_stays_while_a_replica_set_with_replicas_names_it(kubectl: Kubectl) -> None:
+    kubectl.apply(service(engine={"maxModelLen": 1024}))
+    old = made(kubectl, "configmap")["metadata"]["name"]
+    template = made(kubectl, "deployment")["spec"]["template"]
+    replica_set = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {"name": "mistral-old", "labels": template["metadata"]["labels"]},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"fairlead.dev/service": "mistral"}}, "template": template},
+    }
+    kubectl("create", "-f", "-", stdin=replica_set)
+
+    kubectl.patch("infs", "mistral", {"spec": {"engine": {"maxModelLen": 2048}}})
+    eventually(lambda: conditions(kubectl.get("infs", "mistral"))["Accepted"]["observedGeneration"] == 2, "status")
+    assert kubectl.get("configmap", old) is not None
+
+    kubectl("scale", "replicaset/mistral-old", "--replicas=0")
+    kubectl.patch("infs", "mistral", {"spec": {"replicas": 2}})
+    eventually(lambda: kubectl.get("configmap", old) is None, "the old config's end")
+
+
+def test_the_template_changes_with_the_spec_alone(kubectl: Kubectl) -> None:
+    kubectl.apply(service())
+    first = made(kubectl, "deployment")["spec"]["template"]["metadata"]["labels"]["fairlead.dev/template"]
+
+    kubectl("scale", "infs/mistral", "--replicas=2")
+    eventually(lambda: made(kubectl, "deployment")["spec"]["replicas"] == 2, "scale")
+    assert made(kubectl, "deployment")["spec"]["template"]["metadata"]["labels"]["fairlead.dev/template"] == first
+
+    kubectl.patch("infs", "mistral", {"spec": {"engine": {"seed": 1}}})
+    eventually(
+        lambda: made(kubectl, "deployment")["spec"]["template"]["metadata"]["labels"]["fairlead.dev/template"] != first,
+        "a new template",
+    )
+
+
+def test_two_namespaces_do_not_mix(kubectl: Kubectl, operator: OperatorProcess) -> None:
+    other = Kubectl(kubectl.program, kubectl.kubeconfig, f"{kubectl.namespace}-b")
+    kubectl("create", "namespace", other.namespace)
+    kubectl.apply(service())
+    other.apply(service(replicas=2))
+
+    eventually(lambda: made(other, "deployment")["spec"]["replicas"] == 2, "two replicas there")
+
+    assert made(kubectl, "deployment")["spec"]["replicas"] == 1
+    assert operator.running

@@ -1,0 +1,260 @@
+"""The operator as a process: one writer at a time, silence when nothing changes, the same end wherever it is killed."""
+
+import dataclasses
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api import access, pods
+from api.audit import Audit
+from api.cluster import Kubectl, Manifest, conditions, eventually, service
+from api.conftest import SYSTEM, install_crd
+from api.operators import OperatorProcess
+from fairlead_cli.local import controlplane
+from fairlead_cli.local.controlplane import ControlPlane
+from fairlead_cli.local.health import free_ports
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane that no operator serves yet."""
+    with controlplane.start(tmp_path_factory.mktemp("quiet"), progress=print) as plane:
+        for manifest in access.manifests(SYSTEM):
+            Kubectl(plane.kubectl, plane.kubeconfig, SYSTEM).apply(manifest)
+        yield plane
+
+
+def operator_on(plane: ControlPlane, folder: Path, name: str, **environment: str) -> OperatorProcess:
+    """An operator that is not started yet."""
+    return OperatorProcess(plane.user(access.USER), folder / f"{name}.log", SYSTEM, name, free_ports(1)[0], environment)
+
+
+@pytest.fixture
+def kubectl(quiet: ControlPlane, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
+    """kubectl in a namespace of its own; no InferenceService is left to the next test's operator."""
+    admin = Kubectl(quiet.kubectl, quiet.kubeconfig, "default")
+    install_crd(admin)
+    namespace = f"test-{abs(hash(request.node.name)) % 10**8}"
+    admin("create", "namespace", namespace)
+    inside = dataclasses.replace(admin, namespace=namespace)
+    eventually(lambda: _served(inside), "the CRD's discovery")
+    yield inside
+    inside("delete", "infs", "--all")
+
+
+def _served(kubectl: Kubectl) -> bool:
+    return "infs" in kubectl("api-resources", "--api-group=fairlead.dev", "--cached=false")
+
+
+def accepted(kubectl: Kubectl, name: str = "mistral") -> bool:
+    """Whether the current generation has a status."""
+    found = kubectl.get("infs", name)
+    return bool(found) and found["metadata"]["generation"] == conditions(found).get("Accepted", {}).get(
+        "observedGeneration"
+    )
+
+
+def test_a_missing_crd_is_named_and_waited_for(quiet: ControlPlane, tmp_path: Path) -> None:
+    """Runs first in this file, before any other test installs the CRD."""
+    admin = Kubectl(quiet.kubectl, quiet.kubeconfig, "default")
+    with operator_on(quiet, tmp_path, "early") as operator:
+        eventually(lambda: "install the CRD" in operator.get("/readyz")[1], "the reason")
+        assert operator.get("/readyz")[0] == 503
+        assert operator.get("/livez")[0] == 200
+        assert "inferenceservices.fairlead.dev" in operator.log.read_text()
+
+        install_crd(admin)
+
+        operator.ready()
+        assert operator.end() == 0
+
+
+def test_settings_that_are_wrong_are_named(quiet: ControlPlane, tmp_path: Path) -> None:
+    with operator_on(quiet, tmp_path, "wrong", FAIRLEAD_WORKERS="many") as operator:
+        assert operator.process is not None
+        assert operator.process.wait(timeout=30) == 2
+        assert "FAIRLEAD_WORKERS" in operator.log.read_text()
+
+
+def test_twenty_resyncs_and_a_restart_write_nothing(quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> None:
+    kubectl.apply(service(replicas=2))
+    kubectl.apply(service("other", engine={"extraArgs": ["--api-key=x"]}))
+    with operator_on(quiet, tmp_path, "idle", FAIRLEAD_RESYNC_SECONDS="0.2") as operator:
+        names = [pods.make(kubectl, "mistral", suffix) for suffix in "ab"]
+        pods.set_status(kubectl, names[0], pods.ready())
+        pods.set_status(kubectl, names[1], pods.failed("KVCacheTooSmall", "too small", "spec.engine.maxModelLen", "1"))
+        pods.report(kubectl, "mistral", 2, 1)
+        eventually(lambda: conditions(kubectl.get("infs", "mistral")).get("EngineHealthy", {}).get("reason") == "KVCacheTooSmall", "status")  # fmt: skip
+        eventually(lambda: accepted(kubectl, "other"), "status of the rejected one")
+        settled = resyncs(operator) + 5
+        eventually(lambda: resyncs(operator) >= settled, "quiet")
+        audit = Audit(quiet.audit_log)
+        begin = resyncs(operator)
+
+        eventually(lambda: resyncs(operator) >= begin + 20, "twenty resyncs")
+
+        assert audit.writes() == []
+        assert operator.end() == 0
+        operator.start().ready()
+        eventually(operator.leads, "leadership")
+        eventually(lambda: resyncs(operator) >= 3, "resyncs after the restart")
+        assert audit.writes() == []
+
+
+def resyncs(operator: OperatorProcess) -> float:
+    """Reconciles of the accepted service so far."""
+    return operator.metric('fairlead_reconcile_duration_seconds_count{outcome="Done"}') or 0
+
+
+def test_the_standby_takes_over_from_a_killed_leader(quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> None:
+    with operator_on(quiet, tmp_path, "first") as first, operator_on(quiet, tmp_path, "second") as second:
+        eventually(lambda: first.leads() or second.leads(), "a leader")
+        leader, standby = (first, second) if first.leads() else (second, first)
+        standby.ready()
+        kubectl.apply(service())
+        eventually(lambda: accepted(kubectl), "status")
+        assert not standby.leads()
+        assert wrote(standby) == 0
+
+        leader.end(signal.SIGKILL)
+        kubectl.apply(service("later"))
+
+        eventually(lambda: accepted(kubectl, "later"), "status by the standby", within=40)
+        assert standby.leads()
+        lease = Kubectl(kubectl.program, kubectl.kubeconfig, SYSTEM).get("lease", "fairlead-operator")
+        assert lease is not None
+        assert lease["spec"]["holderIdentity"] == standby.name
+        assert standby.end() == 0
+
+
+def wrote(operator: OperatorProcess) -> int:
+    """Successful applies by this process."""
+    lines = operator.get("/metrics")[1].splitlines()
+    return sum('verb="apply"' in line for line in lines if line.startswith("fairlead_api_requests_total"))
+
+
+def test_a_leader_that_is_asked_to_stop_hands_over_at_once(
+    quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    with operator_on(quiet, tmp_path, "going") as going:
+        eventually(going.leads, "a leader")
+        with operator_on(quiet, tmp_path, "coming") as coming:
+            coming.ready()
+            kubectl.apply(service())
+            eventually(lambda: accepted(kubectl), "status")
+
+            assert going.end() == 0
+
+            eventually(coming.leads, "the new leader", within=8)
+
+
+def test_a_stolen_lease_ends_the_process(quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> None:
+    with operator_on(quiet, tmp_path, "robbed") as robbed:
+        eventually(robbed.leads, "a leader")
+        system = Kubectl(kubectl.program, kubectl.kubeconfig, SYSTEM)
+        system.patch("lease", "fairlead-operator", {"spec": {"holderIdentity": "thief", "renewTime": None}})
+
+        eventually(lambda: not robbed.running, "the end", within=30)
+
+        assert robbed.process is not None
+        assert robbed.process.wait(timeout=5) == 1
+        robbed.process = None
+        system.patch("lease", "fairlead-operator", {"spec": {"holderIdentity": ""}})
+
+
+def test_it_serves_the_namespaces_it_is_told_and_needs_no_more_rights(
+    quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    elsewhere = dataclasses.replace(kubectl, namespace="default")
+    own = f"{kubectl.namespace}-system"
+    kubectl("create", "namespace", own)
+    for manifest in access.local_manifests("local", kubectl.namespace, own):
+        dataclasses.replace(kubectl, namespace=manifest["metadata"]["namespace"]).apply(manifest)
+    served = {"FAIRLEAD_WATCH_NAMESPACES": kubectl.namespace}
+    log = tmp_path / "local.log"
+    with OperatorProcess(quiet.user("local"), log, own, "local", free_ports(1)[0], served) as operator:
+        operator.ready()
+        elsewhere.apply(service("foreign"))
+        kubectl.apply(service())
+
+        eventually(lambda: accepted(kubectl), f"status, see {log}")
+
+        assert conditions(elsewhere.get("infs", "foreign")) == {}
+        assert operator.end() == 0
+    elsewhere("delete", "infs", "foreign")
+
+
+def picture(kubectl: Kubectl) -> dict[str, Any]:
+    """What there is, without what differs between two runs anyway."""
+    kinds = ("deployment", "service", "configmap", "poddisruptionbudget")
+    children = [item for kind in kinds for item in kubectl.items(kind, "fairlead.dev/service=mistral")]
+    return {
+        **{f"{item['kind']}/{item['metadata']['name']}": _essence(item) for item in children},
+        "conditions": {
+            kind: (item["status"], item["reason"], item["message"])
+            for kind, item in conditions(kubectl.get("infs", "mistral")).items()
+        },
+    }
+
+
+def _essence(item: Manifest) -> Manifest:
+    spec = {name: value for name, value in item.get("spec", {}).items() if name not in {"clusterIP", "clusterIPs"}}
+    return {"labels": item["metadata"]["labels"], "spec": spec, "data": item.get("data"), "fields": _managers(item)}
+
+
+def _managers(item: Manifest) -> list[str]:
+    return sorted(entry["manager"] for entry in item["metadata"].get("managedFields", ()))
+
+
+#: The writes of a first reconcile: ConfigMap, Service, budget, Deployment, status, events; then those of a change.
+CREATING = range(1, 7)
+CHANGING = range(1, 5)
+
+
+@pytest.mark.parametrize("after", [pytest.param(("create", n), id=f"create, write {n}") for n in CREATING] + [pytest.param(("change", n), id=f"change, write {n}") for n in CHANGING])  # fmt: skip
+def test_killed_after_any_write_the_end_is_the_same(quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path, after: tuple[str, int], undisturbed: dict[str, Any]) -> None:  # fmt: skip
+    when, count = after
+    with operator_on(quiet, tmp_path, "mortal") as operator:
+        eventually(operator.leads, "leadership")
+        operator.ready()
+        if when == "change":
+            kubectl.apply(first_spec())
+            eventually(lambda: accepted(kubectl), "status")
+        audit = Audit(quiet.audit_log)
+        kubectl.apply(second_spec())
+        while len(audit.writes()) < count and not accepted(kubectl):
+            pass  # as soon as the write is in the log: no pause, or the moment is gone
+        operator.end(signal.SIGKILL)
+    with operator_on(quiet, tmp_path, "mortal") as operator:
+        operator.ready()
+        eventually(lambda: accepted(kubectl), "status")
+        eventually(lambda: picture(kubectl) == undisturbed, "the same end as without a kill")
+        assert operator.end() == 0
+
+
+def first_spec() -> Manifest:
+    """Before the change."""
+    return service(engine={"maxModelLen": 1024})
+
+
+def second_spec() -> Manifest:
+    """After the change: another config, another template, a budget."""
+    return service(replicas=2, engine={"maxModelLen": 2048})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(quiet: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the second spec ends in when nobody is killed."""
+    admin = Kubectl(quiet.kubectl, quiet.kubeconfig, "default")
+    admin("create", "namespace", "undisturbed")
+    kubectl = dataclasses.replace(admin, namespace="undisturbed")
+    with operator_on(quiet, tmp_path_factory.mktemp("undisturbed"), "calm") as operator:
+        operator.ready()
+        kubectl.apply(second_spec())
+        eventually(lambda: accepted(kubectl), "status")
+        ending = picture(kubectl)
+        assert operator.end() == 0
+    return ending

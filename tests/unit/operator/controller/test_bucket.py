@@ -1,0 +1,31 @@
+import pytest
+
+from fairlead_operator.controller.bucket import TokenBucket
+from unit.operator.controller.objects import Clock
+
+
+def test_a_burst_passes_then_the_rate_holds() -> None:
+    bucket = TokenBucket(rate=10, burst=3, now=Clock())
+
+    assert [bucket.reserve() for _ in range(5)] == pytest.approx([0, 0, 0, 0.1, 0.2])
+
+
+def test_tokens_come_back_up_to_the_burst() -> None:
+    clock = Clock()
+    bucket = TokenBucket(rate=10, burst=2, now=clock)
+    for _ in range(2):
+        bucket.reserve()
+    clock.time += 3600
+
+    assert [bucket.reserve() for _ in range(3)] == pytest.approx([0, 0, 0.1])
+
+
+def test_the_servers_retry_after_is_kept() -> None:
+    clock = Clock()
+    bucket = TokenBucket(rate=10, burst=5, now=clock)
+
+    bucket.pause(2)
+
+    assert bucket.reserve() == pytest.approx(2.1)
+    clock.time += 3
+    assert bucket.reserve() == 0

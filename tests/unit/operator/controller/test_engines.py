@@ -1,0 +1,88 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from fairlead_operator.controller.engines import Engines, worth_asking
+from fairlead_operator.controller.kinds import PODS
+from fairlead_operator.controller.metrics import Metrics
+from fairlead_operator.controller.store import Store
+from fairlead_operator.core.seen import EngineState
+from unit.operator.controller.objects import child
+
+READY = [{"type": "Ready", "status": "True"}]
+RUNNING = [{"state": {"running": {}}}]
+ARRIVED = EngineState(datetime(2026, 11, 24, tzinfo=UTC), phase="ready")
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    return {**child(), "status": {"podIP": "127.0.0.1", "containerStatuses": RUNNING, **status}}
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "worth"),
+    [
+        pytest.param(pod(), None, True, id="it starts"),
+        pytest.param(pod(conditions=READY), None, True, id="Ready, but its numbers are not known yet"),
+        pytest.param(pod(conditions=READY), ARRIVED, False, id="Ready, and known"),
+        pytest.param(pod(), ARRIVED, True, id="it was ready and is not Ready any more"),
+        pytest.param(pod(podIP=None), None, False, id="no address"),
+        pytest.param(pod(containerStatuses=[{"state": {"waiting": {}}}]), None, False, id="no container runs"),
+        pytest.param({**pod(), "metadata": {"deletionTimestamp": "now"}}, None, False, id="on its way out"),
+    ],
+)
+def test_which_pods_are_asked(given: dict[str, Any], known: EngineState | None, worth: bool) -> None:  # noqa: FBT001
+    assert worth_asking(given, known) == worth
+
+
+@pytest.fixture
+async def ask() -> AsyncIterator[Callable[[Any], Awaitable[tuple[Engines, list[Any]]]]]:
+    """Asks a pod that answers `body`; returns the poller and whom it told."""
+    import asyncio  # noqa: PLC0415
+
+    servers = []
+
+    async def question(*bodies: Any) -> tuple[Engines, list[Any]]:
+        answers = iter(bodies)
+
+        async def state(_: web.Request) -> web.Response:
+            return web.Response(text=next(answers))
+
+        app = web.Application()
+        app.router.add_get("/state", state)
+        server = TestServer(app)
+        await server.start_server()
+        servers.append(server)
+        told: list[Any] = []
+        engines = Engines(Store(), Metrics(), told.append, port=server.port or 0)
+        engines.store.observe(PODS, pod())
+        async with aiohttp.ClientSession() as session:
+            for _ in bodies:
+                await engines._ask(session, asyncio.Semaphore(1), pod())
+        return engines, told
+
+    yield question
+    for server in servers:
+        await server.close()
+
+
+async def test_news_is_kept_and_told_once(ask: Callable[..., Awaitable[tuple[Engines, list[Any]]]]) -> None:
+    loading, warming = '{"version":1,"phase":"loading"}', '{"version":1,"phase":"warming"}'
+
+    engines, told = await ask(loading, loading, warming)
+
+    assert engines.states["c1"].phase == "warming"
+    assert told == [("ns", "mistral")] * 2
+
+
+@pytest.mark.parametrize("body", ["not json", '{"version":2}', "[]", '{"version":1,"startedAt":"x"}'])
+async def test_nonsense_changes_nothing(ask: Callable[..., Awaitable[tuple[Engines, list[Any]]]], body: str) -> None:
+    engines, told = await ask(body)
+
+    assert engines.states == {}
+    assert told == []
+    assert engines.metrics.engines_unreachable._value.get() == 1

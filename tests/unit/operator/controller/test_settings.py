@@ -1,0 +1,57 @@
+import json
+import logging
+
+import pytest
+
+from fairlead_operator import logs
+from fairlead_operator.__main__ import main
+from fairlead_operator.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRLEAD_RUNTIME_IMAGE", "example.com/a:1")
+    monkeypatch.setenv("FAIRLEAD_RUNTIME_IMAGE_CPU", "example.com/b:1")
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRLEAD_WATCH_NAMESPACES", "b, a,,b")
+    monkeypatch.setenv("FAIRLEAD_NAMESPACE", "ops")
+
+    settings = Settings()
+
+    assert settings.namespaces == ("a", "b")
+    assert settings.namespace == "ops"
+    assert settings.workers == 16
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("FAIRLEAD_WORKERS", "0"), ("FAIRLEAD_LOG_FORMAT", "xml"), ("FAIRLEAD_RUNTIME_IMAGE", ""), ("FAIRLEAD_HEALTH_PORT", "x")],
+)  # fmt: skip
+def test_a_wrong_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert main() == 2
+    assert name in capsys.readouterr().err
+
+
+def record() -> logging.LogRecord:
+    return logging.makeLogRecord({"msg": "reconciled", "levelname": "INFO", "service": "ns/a", "changes": ["status"]})
+
+
+def test_a_json_line_carries_the_fields() -> None:
+    line = json.loads(logs.JsonFormatter().format(record()))
+
+    assert (line["message"], line["service"], line["changes"], line["level"]) == (
+        "reconciled",
+        "ns/a",
+        ["status"],
+        "INFO",
+    )
+
+
+def test_a_text_line_carries_the_fields() -> None:
+    assert logs.TextFormatter("%(message)s").format(record()) == "reconciled service=ns/a changes=['status']"

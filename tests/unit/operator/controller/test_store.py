@@ -1,0 +1,93 @@
+import asyncio
+
+import pytest
+
+from fairlead_operator.controller.kinds import DEPLOYMENTS, INFERENCE_SERVICES, PODS
+from fairlead_operator.controller.store import Store, owner
+from unit.operator.controller.objects import Clock, child, obj
+
+PLACE, KEY = ("ns", "mistral"), ("ns", "mistral")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        pytest.param(obj(version=1), obj(version=2), 2, id="a newer version replaces"),
+        pytest.param(obj(version=10), obj(version=9), 10, id="an older version is ignored, numbers not texts"),
+        pytest.param(obj(version=1), obj(version=5, uid="u2"), 5, id="a successor of the name replaces"),
+        pytest.param(obj(version=5, uid="u2"), obj(version=4, uid="u1"), 5, id="a predecessor's late event is ignored"),
+    ],
+)
+def test_the_newest_version_is_kept(first: dict[str, object], second: dict[str, object], kept: int) -> None:
+    store = Store()
+    store.observe(INFERENCE_SERVICES, first)
+    store.observe(INFERENCE_SERVICES, second)
+
+    known = store.get(INFERENCE_SERVICES, PLACE)
+
+    assert known is not None
+    assert known["metadata"]["resourceVersion"] == str(kept)
+
+
+def test_our_own_write_counts_before_any_watch_shows_it() -> None:
+    store = Store()
+    store.observe(DEPLOYMENTS, child(version=1))
+    store.written(DEPLOYMENTS, child(version=5))
+
+    assert not store.observe(DEPLOYMENTS, child(version=3))
+    assert store.unseen(DEPLOYMENTS, KEY) == {"c1"}
+    assert not store.observe(DEPLOYMENTS, child(version=5))
+    assert store.unseen(DEPLOYMENTS, KEY) == frozenset()
+
+
+def test_deletion_takes_only_the_one_that_was_deleted() -> None:
+    store = Store()
+    store.observe(PODS, child(uid="new", version=9))
+
+    assert not store.remove(PODS, PLACE, "old")
+    assert store.remove(PODS, PLACE, "new")
+    assert store.get(PODS, PLACE) is None
+    assert store.owned(PODS, KEY) == ()
+
+
+def test_objects_are_found_by_their_service() -> None:
+    store = Store()
+    for name, service in (("b", "mistral"), ("a", "mistral"), ("c", "other")):
+        store.observe(PODS, child(name, uid=name, service=service))
+
+    assert [pod["metadata"]["name"] for pod in store.owned(PODS, KEY)] == ["a", "b"]
+
+
+def test_a_label_that_moves_moves_the_object() -> None:
+    store = Store()
+    store.observe(PODS, child(version=1))
+    store.observe(PODS, child(version=2, service="other"))
+
+    assert store.owned(PODS, KEY) == ()
+    assert len(store.owned(PODS, ("ns", "other"))) == 1
+
+
+def test_the_owner_is_known_without_the_label() -> None:
+    reference = {"kind": "InferenceService", "name": "mistral", "controller": True, "uid": "u1"}
+
+    assert owner(DEPLOYMENTS, obj("x", ownerReferences=[reference])) == KEY
+    assert owner(DEPLOYMENTS, obj("x")) is None
+
+
+async def test_catching_up_ends_when_the_watch_shows_the_write() -> None:
+    store = Store()
+    store.written(DEPLOYMENTS, child(version=5))
+    waiting = asyncio.create_task(store.caught_up((DEPLOYMENTS,), KEY, 30))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    store.observe(DEPLOYMENTS, child(version=5))
+
+    assert await waiting
+
+
+async def test_catching_up_gives_up() -> None:
+    store = Store(Clock())
+    store.written(DEPLOYMENTS, child(version=5))
+
+    assert not await store.caught_up((DEPLOYMENTS,), KEY, 0)

@@ -1,0 +1,87 @@
+"""Whether an apply would change anything."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from fairlead_operator.core.build import build_objects
+from fairlead_operator.core.intent import differs
+from fairlead_operator.core.names import Manifest
+from unit.operator.builders import service
+
+INTENT = next(manifest for manifest in build_objects(service().resolved) if manifest["kind"] == "Deployment")
+
+
+def _live(**changes: Any) -> Manifest:
+    """The intent as the API server gives it back: defaulted, with other people's additions."""
+    live = deepcopy(INTENT)
+    live["metadata"] |= {"resourceVersion": "7", "annotations": {"deployment.kubernetes.io/revision": "1"}}
+    live["metadata"]["labels"]["team"] = "a"
+    live["spec"]["template"]["spec"] |= {"dnsPolicy": "ClusterFirst", "restartPolicy": "Always"}
+    live["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["memory"] = "16384Mi"
+    live["status"] = {"replicas": 1}
+    return {**live, **changes}
+
+
+def _changed(path: list[Any], value: Any) -> Manifest:
+    live: Any = _live()
+    node = live
+    for step in path[:-1]:
+        node = node[step]
+    node[path[-1]] = value
+    result: Manifest = live
+    return result
+
+
+def test_defaults_quantities_and_other_peoples_additions_do_not_count() -> None:
+    assert differs(INTENT, _live()) is None
+
+
+@pytest.mark.parametrize(
+    ("live", "expected"),
+    [
+        pytest.param(_changed(["spec", "replicas"], 2), "spec.replicas", id="a number"),
+        pytest.param(
+            _changed(["metadata", "labels", "app.kubernetes.io/managed-by"], "x"),
+            "metadata.labels.app.kubernetes.io/managed-by",
+            id="a label of ours",
+        ),
+        pytest.param(
+            _changed(["spec", "template", "spec", "containers", 0, "image"], "x"),
+            "spec.template.spec.containers[engine].image",
+            id="the image",
+        ),
+        pytest.param(
+            _changed(["spec", "template", "spec", "containers", 0, "env", 0, "value"], "x"),
+            "spec.template.spec.containers[engine].env[HOME].value",
+            id="a variable",
+        ),
+        pytest.param(
+            _changed(["spec", "template", "spec", "containers", 0, "resources", "limits", "memory"], "1Gi"),
+            "spec.template.spec.containers[engine].resources.limits.memory",
+            id="a limit",
+        ),
+        pytest.param(
+            _changed(["spec", "template", "spec", "volumes"], []),
+            "spec.template.spec.volumes[config]",
+            id="a volume that is gone",
+        ),
+        pytest.param(
+            _changed(["spec", "template", "spec", "tolerations"], []),
+            "spec.template.spec.tolerations",
+            id="an atomic list",
+        ),
+        pytest.param(
+            _changed(["metadata", "ownerReferences"], []), "metadata.ownerReferences[mistral]", id="the owner"
+        ),
+    ],
+)
+def test_the_first_difference_is_named(live: Manifest, expected: str) -> None:
+    assert differs(INTENT, live) == expected
+
+
+def test_every_child_equals_itself() -> None:
+    assert [differs(manifest, deepcopy(manifest)) for manifest in build_objects(service().replicas(2).resolved)] == [
+        None
+    ] * 4

@@ -1,0 +1,204 @@
+"""From the spec to what is built, or to a sentence."""
+
+import pytest
+
+from fairlead_operator.core.rejection import Rejection, refused_by_api_server
+from fairlead_operator.core.resolve import Defaults, resolve
+from fairlead_operator.core.source import Source, SourceKind, parse_source
+from unit.operator.builders import DEFAULTS, ServiceBuilder, service
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        pytest.param("hf://org/name", Source(SourceKind.HUB, "org/name"), id="hub"),
+        pytest.param("pvc://claim/a/b/", Source(SourceKind.CLAIM, "claim", "a/b"), id="claim with a folder"),
+        pytest.param("pvc://claim", Source(SourceKind.CLAIM, "claim"), id="whole claim"),
+        pytest.param(
+            "oci://host:5000/a/b:1@sha256:ab",
+            Source(SourceKind.IMAGE, "host:5000/a/b:1@sha256:ab"),
+            id="image with port, tag and digest",
+        ),
+    ],
+)
+def test_source(uri: str, expected: Source) -> None:
+    assert parse_source(uri) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason", "field"),
+    [
+        pytest.param(service().model("s3://bucket/x"), "InvalidSpec", "spec.model.uri", id="an unknown scheme"),
+        pytest.param(
+            service().model("hf://name-only"),
+            "InvalidSpec",
+            "spec.model.uri",
+            id="a hub model without its organisation",
+        ),
+        pytest.param(service().model("pvc://claim/../x"), "InvalidSpec", "spec.model.uri", id="a way out of the claim"),
+        pytest.param(
+            service().model("oci://a/b", revision="main"),
+            "InvalidSpec",
+            "spec.model.revision",
+            id="a revision of an image",
+        ),
+        pytest.param(
+            service().model("pvc://a/b", tokenSecretRef={"name": "a", "key": "b"}),
+            "InvalidSpec",
+            "spec.model.tokenSecretRef",
+            id="a token for a claim",
+        ),
+        pytest.param(
+            service().spec("engine", kvCacheMemory="1Gi", gpuMemoryUtilizationPercent=50),
+            "InvalidSpec",
+            "spec.engine.kvCacheMemory",
+            id="two sizes of the cache",
+        ),
+        pytest.param(
+            service().on_cpu().spec("engine", gpuMemoryUtilizationPercent=50),
+            "InvalidSpec",
+            "spec.engine.gpuMemoryUtilizationPercent",
+            id="a share of no GPU",
+        ),
+        pytest.param(
+            service().on_cpu().spec("resources", acceleratorName="x.test/y"),
+            "InvalidSpec",
+            "spec.resources.acceleratorName",
+            id="an accelerator on CPUs",
+        ),
+        pytest.param(
+            service().on_cpu().spec("placement", minAcceleratorMemory="1Gi"),
+            "InvalidSpec",
+            "spec.placement.minAcceleratorMemory",
+            id="accelerator memory on CPUs",
+        ),
+        pytest.param(
+            service().spec("serving", drainSeconds=10),
+            "InvalidSpec",
+            "spec.serving.drainSeconds",
+            id="a drain shorter than a request",
+        ),
+        pytest.param(service().top(unknown=1), "InvalidSpec", "spec.unknown", id="an unknown field"),
+        pytest.param(
+            service().spec("engine", extraArgs=["--port=1"]),
+            "DeniedArgument",
+            "spec.engine.extraArgs",
+            id="a refused argument",
+        ),
+        pytest.param(
+            service().spec("engine", env=[{"name": "LD_PRELOAD", "value": "x"}]),
+            "DeniedArgument",
+            "spec.engine.env",
+            id="a refused variable",
+        ),
+        pytest.param(service("1st"), "InvalidSpec", "metadata.name", id="a name that no Service can have"),
+    ],
+)
+def test_rejected(asked: ServiceBuilder, reason: str, field: str) -> None:
+    assert (asked.rejection.reason, asked.rejection.field) == (reason, field)
+
+
+def test_no_image_for_the_device_names_the_setting() -> None:
+    outcome = resolve(service().on_cpu().raw, Defaults(runtime_image="x", runtime_image_cpu=""))
+
+    assert isinstance(outcome, Rejection)
+    assert "FAIRLEAD_RUNTIME_IMAGE_CPU" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("asked", "cpu", "memory", "accelerators"),
+    [
+        pytest.param(service(), "4", "16Gi", 1, id="one accelerator"),
+        pytest.param(
+            service().spec("parallelism", tensor=4, pipeline=2),
+            "18",
+            "72Gi",
+            8,
+            id="tensor times pipeline accelerators",
+        ),
+        pytest.param(service().on_cpu(), "500m", "6Gi", 0, id="CPU"),
+        pytest.param(service().spec("resources", cpu=3, memory="9Gi"), "3", "9Gi", 1, id="what is asked for wins"),
+    ],
+)
+def test_default_requests(asked: ServiceBuilder, cpu: str, memory: str, accelerators: int) -> None:
+    resolved = asked.resolved
+
+    assert (resolved.cpu, resolved.memory, resolved.accelerators) == (cpu, memory, accelerators)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        pytest.param(service(), None, id="on accelerators the engine takes its share"),
+        pytest.param(service().on_cpu(), 512 * 2**20, id="on CPUs it would take a share of the node: the pod says"),
+        pytest.param(service().on_cpu().spec("engine", kvCacheMemory="1Gi"), 2**30, id="what is asked for wins"),
+    ],
+)
+def test_kv_cache_memory(asked: ServiceBuilder, expected: int | None) -> None:
+    assert asked.resolved.config.engine.kv_cache_memory_bytes == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        pytest.param(service(), 300, id="default"),
+        pytest.param(service().spec("serving", requestTimeoutSeconds=900), 900, id="as long as a request may take"),
+        pytest.param(service().spec("serving", drainSeconds=1200), 1200, id="what is asked for wins"),
+    ],
+)
+def test_drain(asked: ServiceBuilder, expected: int) -> None:
+    assert asked.resolved.drain_seconds == asked.resolved.config.serving.drain_seconds == expected
+
+
+def test_suspended_wants_no_pod_and_keeps_replicas() -> None:
+    resolved = service().replicas(3).suspended().resolved
+
+    assert (resolved.replicas, resolved.spec.replicas) == (0, 3)
+
+
+def test_a_drafting_model_needs_the_hub_even_beside_an_image() -> None:
+    speculative = {"method": "eagle3", "model": "hf://a/draft", "tokens": 3}
+    resolved = service().spec("engine", speculative=speculative).resolved
+
+    assert resolved.needs_hub
+    assert resolved.config.engine.speculative is not None
+    assert resolved.config.engine.speculative.model == "a/draft"
+
+
+def test_defaults_of_the_operator_reach_only_services_without_their_own_image() -> None:
+    assert service().resolved.image == DEFAULTS.runtime_image
+    assert service().on_cpu().resolved.image == DEFAULTS.runtime_image_cpu
+    assert service().top(image="own/image:1").resolved.image == "own/image:1"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "field"),
+    [
+        pytest.param(
+            422,
+            'Deployment "x" is invalid: spec.template.spec.affinity.nodeAffinity: Required value',
+            "spec.placement.affinity",
+            id="a wrong affinity",
+        ),
+        pytest.param(
+            500,
+            "failed to create typed patch object: .spec.template.spec.affinity.bogus: field not declared in schema",
+            "spec.placement.affinity",
+            id="an unknown field of affinity",
+        ),
+        pytest.param(422, 'Deployment "x" is invalid: spec.replicas', "", id="something unforeseen"),
+    ],
+)
+def test_an_apply_refused_for_its_content_is_a_rejection(status: int, message: str, field: str) -> None:
+    verdict = refused_by_api_server("Deployment", status, message)
+
+    assert verdict is not None
+    assert (verdict.reason, verdict.field) == ("InvalidSpec", field)
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [(500, "etcd leader changed"), (429, "too many requests"), (403, "forbidden"), (409, "conflict")],
+)
+def test_an_apply_refused_for_now_is_none(status: int, message: str) -> None:
+    assert refused_by_api_server("Deployment", status, message) is None

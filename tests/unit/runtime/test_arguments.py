@@ -1,0 +1,68 @@
+"""RuntimeConfig to vLLM's command line."""
+
+from typing import Any
+
+import pytest
+
+from fairlead_runtime.arguments import build_argv, build_environment, redacted
+from fairlead_runtime.config import Engine, Model, Parallelism, RuntimeConfig, Speculative
+
+BARE = ["--model=/models/model", "--served-model-name=m", "--port=8000"]
+
+
+def config(**parts: Any) -> RuntimeConfig:
+    return RuntimeConfig(**({"model": Model(served_name="m", path="/models/model")} | parts))
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        pytest.param({}, [], id="an unset field leaves its flag out"),
+        pytest.param({"max_model_len": 4096}, ["--max-model-len=4096"], id="a length"),
+        pytest.param({"max_model_len": "Auto"}, ["--max-model-len=auto"], id="Auto is the engine's auto"),
+        pytest.param(
+            {"gpu_memory_utilization_percent": 85}, ["--gpu-memory-utilization=0.85"], id="percent to a share"
+        ),
+        pytest.param({"kv_cache_memory_bytes": 2**29}, ["--kv-cache-memory-bytes=536870912"], id="bytes"),
+        pytest.param({"prefix_caching": False}, ["--no-enable-prefix-caching"], id="false is said, not left out"),
+        pytest.param({"chunked_prefill": True}, ["--enable-chunked-prefill"], id="true is a bare flag"),
+        pytest.param({"seed": 0}, ["--seed=0"], id="zero is a value"),
+        pytest.param(
+            {"speculative": Speculative(method="ngram", tokens=4)},
+            ['--speculative-config={"method": "ngram", "num_speculative_tokens": 4}'],
+            id="speculative decoding in vLLM's own JSON",
+        ),
+        pytest.param({"extra_args": ("--a", "b")}, ["--a", "b"], id="arguments of the user stand as they are"),
+    ],
+)
+def test_engine_fields(engine: dict[str, Any], expected: list[str]) -> None:
+    assert build_argv(config(engine=Engine(**engine))) == BARE + expected
+
+
+def test_a_hub_model_has_one_revision_for_weights_and_tokenizer() -> None:
+    argv = build_argv(
+        config(model=Model(served_name="m", repository="org/name", revision="v1", trust_remote_code=True))
+    )
+
+    assert argv[0] == "--model=org/name"
+    assert {"--revision=v1", "--tokenizer-revision=v1", "--trust-remote-code"} <= set(argv)
+
+
+def test_parallelism_of_one_is_not_mentioned() -> None:
+    argv = build_argv(config(parallelism=Parallelism(tensor=4)))
+
+    assert argv == [*BARE, "--tensor-parallel-size=4"]
+
+
+def test_the_engine_waits_as_long_as_the_start_may_take() -> None:
+    assert build_environment(config(start_timeout_seconds=77))["VLLM_ENGINE_READY_TIMEOUT_S"] == "77"
+
+
+def test_only_one_setting_sizes_the_cache_of_the_cpu_engine() -> None:
+    assert "VLLM_CPU_KVCACHE_SPACE" not in build_environment(config(device="CPU"))
+
+
+def test_secrets_in_the_command_are_not_shown() -> None:
+    argv = ["--hf-token", "secret1", "--hf_token=secret2", "--x=hf_abcdefghijkl", "--seed=1"]
+
+    assert redacted(argv) == ["--hf-token", "***", "--hf_token=***", "--x=hf_***", "--seed=1"]

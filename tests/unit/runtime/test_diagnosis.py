@@ -1,0 +1,199 @@
+"""Recorded failure texts of vLLM 0.32 and the libraries under it, each with the code, field and value that it must become."""
+
+import time
+
+import pytest
+
+from fairlead_runtime.diagnosis import CODES, diagnose, redact
+
+KV = (
+    "(EngineCore pid=31) ERROR 11-24 02:10:11 [core.py:1510] ValueError: To serve at least one request with the model's max"
+    " seq len (1024), (0.31 GiB KV cache is needed, which is larger than the available KV cache memory (0.16 GiB). Based on the"
+    " available memory, the estimated maximum model length is 700. Try increasing `gpu_memory_utilization`"
+)
+CONTEXT = (
+    "Value error, User-specified max_model_len (99999) is greater than the derived max_model_len"
+    " (max_position_embeddings=2048.0 or model_max_length=None in model's config.json)."
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "field", "suggestion"),
+    [
+        pytest.param(
+            KV, "KVCacheTooSmall", "spec.engine.maxModelLen", "640", id="the length that fits, in whole blocks"
+        ),
+        pytest.param(CONTEXT, "ContextTooLong", "spec.engine.maxModelLen", "2048", id="the model's own maximum"),
+        pytest.param(
+            "api_server.py: error: unrecognized arguments: --no-such-flag",
+            "UnknownEngineArgument",
+            "spec.engine.extraArgs",
+            None,
+            id="a flag that the parser does not know",
+        ),
+        pytest.param(
+            "api_server.py: error: argument --block-size: invalid int value: 'abc'",
+            "BadArgument",
+            "spec.engine",
+            None,
+            id="a value that the parser refuses",
+        ),
+        pytest.param(
+            "Value error, Total number of attention heads (8) must be divisible by tensor parallel size (3).",
+            "TensorParallelMismatch",
+            "spec.parallelism.tensor",
+            "2",
+            id="the next size that divides the heads",
+        ),
+        pytest.param(
+            "World size (4) is larger than the number of available GPUs (2) in this node",
+            "NotEnoughGPUs",
+            "spec.parallelism",
+            "at most 2",
+            id="more accelerators than the pod has",
+        ),
+        pytest.param(
+            "Model architectures ['FooBarForCausalLM'] are not supported for now. Supported architectures: dict_keys([])",
+            "UnsupportedArchitecture",
+            "spec.model.uri",
+            None,
+            id="an architecture that the engine does not have",
+        ),
+        pytest.param(
+            "The checkpoint you are trying to load has model type `foobar` but Transformers does not recognize this"
+            " architecture",
+            "UnsupportedArchitecture",
+            "spec.model.uri",
+            None,
+            id="a model type that transformers does not have",
+        ),
+        pytest.param(
+            "Value error, Unknown quantization method: foo4. Must be one of ['awq', 'gptq']",
+            "UnsupportedQuantization",
+            "spec.engine.quantization",
+            None,
+            id="a quantization that does not exist",
+        ),
+        pytest.param(
+            "OSError: You are trying to access a gated repo.\n401 Client Error",
+            "Unauthorized",
+            "spec.model.tokenSecretRef",
+            None,
+            id="a gated repository",
+        ),
+        pytest.param(
+            "huggingface_hub.errors.RepositoryNotFoundError: 404 Client Error.",
+            "ModelNotFound",
+            "spec.model.uri",
+            None,
+            id="a repository that does not exist",
+        ),
+        pytest.param(
+            "Value error, Invalid repository ID or local directory specified: '/models/model'.",
+            "ModelNotFound",
+            "spec.model.uri",
+            None,
+            id="a folder without a model",
+        ),
+        pytest.param(
+            "OSError: dev is not a valid git identifier (branch name, tag name or commit id)",
+            "RevisionNotFound",
+            "spec.model.revision",
+            None,
+            id="a revision that does not exist",
+        ),
+        pytest.param(
+            "OSError: We couldn't connect to 'https://hub.example' to load the files",
+            "HubUnreachable",
+            "spec.model.uri",
+            None,
+            id="a hub that does not answer",
+        ),
+        pytest.param(
+            "OSError: [Errno 28] No space left on device",
+            "DiskFull",
+            "spec.resources.ephemeralStorage",
+            None,
+            id="a full disk",
+        ),
+        pytest.param(
+            "(Worker pid=9) ERROR 11-24 02:10:11 [multiproc_executor.py:953] safetensors_rust.SafetensorError: Error while"
+            " deserializing header: incomplete metadata, file not fully covered",
+            "WeightsCorrupt",
+            "spec.model.uri",
+            None,
+            id="weights that were cut off",
+        ),
+        pytest.param(
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 224.00 MiB.",
+            "OutOfGPUMemory",
+            "spec.engine.gpuMemoryUtilizationPercent",
+            None,
+            id="an accelerator that is too small",
+        ),
+        pytest.param(
+            "OSError: [Errno 98] Address already in use", "PortInUse", "spec.engine.extraArgs", None, id="a port in use"
+        ),
+        pytest.param(
+            "VLLMValidationError: The supplied chat template (/x.jinja) appears path-like, but doesn't exist!",
+            "BadChatTemplate",
+            "spec.engine.extraArgs",
+            None,
+            id="a chat template that is not there",
+        ),
+    ],
+)
+def test_a_known_text_becomes_its_code(line: str, code: str, field: str, suggestion: str | None) -> None:
+    noise = ["INFO 11-24 02:10:10 [x.py:1] starting", *line.splitlines()]
+    found = diagnose([*noise, "RuntimeError: Engine core initialization failed. See root cause above."])
+
+    assert (found.code, found.field) == (code, field)
+    assert found.suggestion == (suggestion or found.suggestion)
+    assert found.message
+    assert found.code in CODES
+
+
+def test_the_numbers_of_the_engine_are_in_the_message() -> None:
+    assert "1024 tokens" in diagnose([KV]).message
+    assert "0.31 GiB" in diagnose([KV]).message
+    assert "700 tokens would fit" in diagnose([KV]).message
+    assert "99999" in diagnose([CONTEXT]).message
+
+
+def test_an_unknown_failure_tells_what_the_process_nearest_to_it_said() -> None:
+    found = diagnose(
+        [
+            "(EngineCore pid=2) ERROR 11-24 02:10:11 [core.py:1510] FooError: from the core",
+            "(Worker_TP0 pid=3) ERROR 11-24 02:10:11 [multiproc_executor.py:953] BarError: from the worker",
+            "RuntimeError: Engine core initialization failed.",
+        ]
+    )
+
+    assert found.code == "UnknownFailure"
+    assert found.message == "BarError: from the worker"
+
+
+def test_an_engine_without_a_word_is_an_unknown_failure_that_says_so() -> None:
+    assert diagnose([]).code == "UnknownFailure"
+    assert diagnose([]).message
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("token hf_abcdefghijklmnop", "hf_abcdefghijklmnop"),
+        ("Bearer sk-abcdef123456", "sk-abcdef123456"),
+        ("https://user:hunter22@host/x", "hunter22"),
+        ("api_key=topsecret1", "topsecret1"),
+    ],
+)
+def test_secrets_are_not_told(text: str, secret: str) -> None:
+    assert secret not in redact(f"failed with {text} in use")
+    assert secret not in diagnose([f"FooError: {text}"]).message
+
+
+def test_hostile_text_takes_a_bounded_time() -> None:
+    started = time.process_time()
+    diagnose(["(" * 4000, "[" * 4000, "error: argument " + "a" * 4000] * 130)
+
+    assert time.process_time() - started < 10

@@ -1,0 +1,80 @@
+"""From SIGTERM to the last answer."""
+
+import asyncio
+import time
+
+import httpx
+
+from fairlead_runtime.drain import Admission, drain
+from unit.runtime.serving_app import Port, ScriptedEngine, serving
+
+PROMPT = {"prompt": "a"}
+
+
+async def _running(port: Port) -> "asyncio.Task[httpx.Response]":
+    request = asyncio.create_task(port.client.post("/generate", json=PROMPT))
+    await asyncio.wait_for(port.engine.started.wait(), 5)
+    return request
+
+
+async def _until(port: Port, admission: Admission) -> None:
+    async with asyncio.timeout(5):
+        while port.gate.admission is not admission:  # noqa: ASYNC110 - the condition is an attribute
+            await asyncio.sleep(0)
+
+
+async def test_the_lame_duck_serves_then_new_requests_are_refused_and_running_ones_finish() -> None:
+    async with serving(ScriptedEngine(held=True)) as port:
+        running = await _running(port)
+        stopping = asyncio.create_task(drain(port.gate, drain_seconds=30, hurry=asyncio.Event(), lame_duck_seconds=0.3))
+        await _until(port, Admission.LAME_DUCK)
+        assert (await port.client.get("/v1/models")).headers["connection"] == "close"
+        await _until(port, Admission.REFUSING)
+        late = await port.client.post("/generate", json=PROMPT)
+        assert (late.status_code, late.json()["error"]["code"], late.headers["retry-after"]) == (503, "stopping", "1")
+        assert not stopping.done()
+
+        port.engine.release.set()
+        answer = await running
+        await asyncio.wait_for(stopping, 5)
+
+        assert (answer.status_code, answer.json()["text"], answer.headers["connection"]) == (200, "all well", "close")
+
+
+async def test_what_does_not_finish_in_time_is_ended_honestly() -> None:
+    async with serving(ScriptedEngine(held=True)) as port:
+        running = await _running(port)
+        await drain(port.gate, drain_seconds=0.1, hurry=asyncio.Event(), lame_duck_seconds=0)
+        answer = await running
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopping")
+        await asyncio.wait_for(port.engine.aborted.wait(), 5)
+        assert port.sample("fairlead_aborted_requests_total", reason="drain") == 1
+
+
+async def test_a_second_sigterm_ends_everything_at_once() -> None:
+    async with serving(ScriptedEngine(held=True)) as port:
+        running = await _running(port)
+        hurry = asyncio.Event()
+        hurry.set()
+        started = time.monotonic()
+        await drain(port.gate, drain_seconds=3600, hurry=hurry, lame_duck_seconds=3600)
+
+        assert (await running).status_code == 503
+        assert time.monotonic() - started < 5
+
+
+async def test_a_stream_that_is_cut_says_so() -> None:
+    async with serving(ScriptedEngine(held=True)) as port, port.client.stream("POST", "/v1/completions") as answer:
+        await asyncio.wait_for(port.engine.started.wait(), 5)
+        await drain(port.gate, drain_seconds=0, hurry=asyncio.Event(), lame_duck_seconds=0)
+        text = (await answer.aread()).decode()
+
+        assert "stopping" in text
+        assert "[DONE]" not in text
+
+
+async def test_nothing_running_means_no_waiting_after_the_lame_duck() -> None:
+    async with serving() as port:
+        await asyncio.wait_for(drain(port.gate, drain_seconds=3600, hurry=asyncio.Event(), lame_duck_seconds=0), 5)
+        assert port.gate.admission is Admission.REFUSING

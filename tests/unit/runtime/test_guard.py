@@ -1,0 +1,231 @@
+"""The serving port's outer layer, over real HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead_runtime.drain import Admission
+from fairlead_runtime.guard_routes import ROUTES
+from unit.runtime.serving_app import ScriptedEngine, application, serving
+
+KEY = {"Authorization": "Bearer sesame"}
+PROMPT = {"prompt": "open the door"}
+METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH")
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    path = tmp_path / "keys"
+    path.write_text("sesame\n\nother-key\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        pytest.param(None, id="no key"),
+        pytest.param("Bearer wrong", id="a wrong key"),
+        pytest.param("Bearer", id="an empty key does not match the file's blank line"),
+        pytest.param("Basic sesame", id="another scheme"),
+        pytest.param("sesame", id="no scheme"),
+        pytest.param("Bearer sesame other-key", id="two keys at once"),
+    ],
+)
+async def test_without_a_valid_key_every_route_but_health_is_401(keys: Path, authorization: str | None) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    paths = {getattr(route, "path", "/") for route in application(ScriptedEngine(), []).routes}
+    async with serving(keys=keys) as port:
+        for path in sorted(paths | set(ROUTES) | {"/", "/nothing", "/v1/models/", "/%761/models"}):
+            for method in METHODS:
+                answer = await port.client.request(method, path, headers=headers)
+                expected = 200 if (method, path) == ("GET", "/health") else 401
+                assert answer.status_code == expected, (method, path)
+        assert port.reached == []
+
+
+@pytest.mark.parametrize("key", ["sesame", "other-key"])
+async def test_each_line_of_the_file_is_a_key(keys: Path, key: str) -> None:
+    async with serving(keys=keys) as port:
+        answer = await port.client.get("/v1/models", headers={"Authorization": f"bearer {key}"})
+
+        assert answer.json() == {"object": "list"}
+
+
+async def test_rotated_keys_hold_from_the_next_request_on(keys: Path, tmp_path: Path) -> None:
+    async with serving(keys=keys) as port:
+        assert (await port.client.get("/v1/models", headers=KEY)).status_code == 200
+        fresh = tmp_path / "fresh"
+        fresh.write_text("mesase\n\nother-key\n")  # the same size: the kubelet's swap shows in the inode
+        fresh.replace(keys)
+
+        assert (await port.client.get("/v1/models", headers=KEY)).status_code == 401
+        assert (await port.client.get("/v1/models", headers={"Authorization": "Bearer mesase"})).status_code == 200
+
+
+@pytest.mark.parametrize("content", [None, "", "\n \n"], ids=["missing", "empty", "blank lines"])
+async def test_a_key_file_without_a_key_accepts_nobody(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "keys"
+    if content is not None:
+        path.write_text(content)
+    async with serving(keys=path) as port:
+        for value in ("Bearer", "Bearer sesame"):
+            assert (await port.client.get("/v1/models", headers={"Authorization": value})).status_code == 401
+        assert (await port.client.get("/health")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        pytest.param("POST", "/collective_rpc", 404, id="an administration route of the application"),
+        pytest.param("GET", "/metrics", 404, id="metrics are on the management port only"),
+        pytest.param("GET", "/docs", 404, id="documentation pages"),
+        pytest.param("GET", "/v1/models/", 404, id="no redirect for a slash too many"),
+        pytest.param("GET", "/%25761/models", 404, id="decoded once, not twice"),
+        pytest.param("GET", "/v1/completions", 405, id="another method of a served route"),
+        pytest.param("OPTIONS", "/v1/completions", 405, id="no preflight without CORS"),
+        pytest.param("HEAD", "/health", 405, id="HEAD"),
+    ],
+)
+async def test_what_is_not_listed_does_not_exist(method: str, path: str, status: int) -> None:
+    async with serving() as port:
+        answer = await port.client.request(method, path)
+
+        assert (answer.status_code, port.reached) == (status, [])
+        route = path if path in ROUTES else "other"
+        assert port.sample("fairlead_requests_total", route=route, code=str(status)) == 1
+
+
+async def test_a_path_is_decoded_once() -> None:
+    async with serving() as port:
+        assert (await port.client.get("/%76%31/models")).status_code == 200
+
+
+async def test_websockets_are_closed_with_a_policy_violation() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async with serving() as port:
+        await port.guard({"type": "websocket", "path": "/v1/realtime", "headers": []}, receive, send)
+
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+@pytest.mark.parametrize("form", ["announced", "chunked"])
+async def test_a_body_over_the_limit_is_413(form: str) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b"x" * 1000
+
+    async with serving(body_limit=4096) as port:
+        answer = await port.client.post("/generate", content=chunks() if form == "chunked" else b"x" * 5000)
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "request_too_large")
+        assert port.engine.ids == []
+
+
+async def test_the_deadline_of_an_answer_is_504_and_aborts_in_the_engine() -> None:
+    async with serving(ScriptedEngine(held=True), timeout_seconds=0.2) as port:
+        answer = await port.client.post("/generate", json=PROMPT)
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
+        await asyncio.wait_for(port.engine.aborted.wait(), 5)
+        await asyncio.wait_for(port.gate.emptied(), 5)
+        assert port.sample("fairlead_aborted_requests_total", reason="deadline") == 1
+        assert port.sample("fairlead_requests_in_flight") == 0
+
+
+async def test_the_deadline_of_a_stream_is_an_error_event_and_a_proper_end() -> None:
+    async with serving(ScriptedEngine(held=True), timeout_seconds=0.2) as port:
+        answer = await port.client.post("/v1/completions")  # httpx raises if the body is cut
+
+        assert answer.status_code == 200
+        assert answer.text.startswith('data: "all "\n\ndata: {"error"')
+        assert "deadline_exceeded" in answer.text
+        assert "[DONE]" not in answer.text
+        await asyncio.wait_for(port.engine.aborted.wait(), 5)
+
+
+async def test_a_caller_may_lower_the_deadline_but_not_raise_it() -> None:
+    async with serving(ScriptedEngine(held=True), timeout_seconds=0.3) as port:
+        for asked, effective in (("0.1", "0.1"), ("3600", "0.3")):
+            answer = await port.client.post("/generate", json=PROMPT, headers={"X-Request-Timeout": asked})
+            assert answer.status_code == 504
+            assert f"of {effective} s" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("asked", ["soon", "0", "-1", "nan", "inf"])
+async def test_a_deadline_that_is_none_is_400(asked: str) -> None:
+    async with serving() as port:
+        answer = await port.client.post("/generate", json=PROMPT, headers={"X-Request-Timeout": asked})
+
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "X-Request-Timeout")
+
+
+async def test_a_client_that_leaves_is_counted_and_frees_the_engine() -> None:
+    async with serving(ScriptedEngine(held=True)) as port:
+        request = asyncio.create_task(port.client.post("/generate", json=PROMPT))
+        await asyncio.wait_for(port.engine.started.wait(), 5)
+        request.cancel()
+
+        await asyncio.wait_for(port.engine.aborted.wait(), 5)
+        await asyncio.wait_for(port.gate.emptied(), 5)
+        assert port.sample("fairlead_aborted_requests_total", reason="client") == 1
+
+
+async def test_a_stream_is_not_buffered() -> None:
+    async with serving(ScriptedEngine(held=True)) as port, port.client.stream("POST", "/v1/completions") as answer:
+        lines = answer.aiter_lines()
+        assert await asyncio.wait_for(anext(lines), 5) == 'data: "all "'  # the engine still holds the rest
+        port.engine.release.set()
+        assert [line async for line in lines if line] == ['data: "well"', "data: [DONE]"]
+
+
+async def test_an_exception_of_the_application_is_500_and_leaves_nothing_behind() -> None:
+    async with serving() as port:
+        answer = await port.client.post("/tokenize")
+
+        assert answer.status_code == 500
+        assert len(port.gate) == 0
+
+
+@pytest.mark.parametrize(
+    ("admission", "health", "status", "connection"),
+    [
+        pytest.param(Admission.STARTING, 503, 503, None, id="not ready yet"),
+        pytest.param(Admission.SERVING, 200, 200, None, id="serving"),
+        pytest.param(Admission.LAME_DUCK, 200, 200, "close", id="lame duck: serves, and sends clients away"),
+        pytest.param(Admission.REFUSING, 503, 503, "close", id="refusing"),
+    ],
+)
+async def test_admission(admission: Admission, health: int, status: int, connection: str | None) -> None:
+    async with serving(admission=admission) as port:
+        answer = await port.client.post("/generate", json=PROMPT)
+
+        assert (await port.client.get("/health")).status_code == health
+        assert (answer.status_code, answer.headers.get("connection")) == (status, connection)
+        assert ("retry-after" in answer.headers) == (status == 503)
+
+
+async def test_a_stuck_engine_is_not_ready() -> None:
+    async with serving() as port:
+        port.gate.healthy = False
+
+        assert (await port.client.get("/health")).status_code == 503
+
+
+async def test_the_request_id_goes_in_and_out() -> None:
+    async with serving() as port:
+        given = await port.client.post("/generate", json=PROMPT, headers={"X-Request-Id": "trace-1"})
+        odd = await port.client.get("/nothing", headers={"X-Request-Id": "a b"})
+
+        assert (given.headers["x-request-id"], given.json()["request_id"]) == ("trace-1", "trace-1")
+        assert port.engine.ids == ["trace-1"]
+        assert odd.headers["x-request-id"] not in ("", "a b")

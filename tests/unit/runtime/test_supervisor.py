@@ -1,0 +1,258 @@
+"""The supervisor with a scripted engine: real processes, real signals, real sockets."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import pytest
+
+RUNTIME = Path(__file__).resolve().parents[3] / "runtime"
+#: Runs the supervisor over the engine script given as first argument, with the limits given as JSON.
+SUPERVISE = """
+import json, os, sys
+from fairlead_runtime.supervisor import Limits, Supervisor
+sys.exit(Supervisor([sys.executable, "-P", "-c", sys.argv[1]], os.environ, Limits(**json.loads(sys.argv[2]))).run())
+"""
+ENGINE = """
+import os, signal, sys, time
+from fairlead_runtime.lifecycle import *
+from fairlead_runtime.diagnosis import Failure
+writer = StateWriter.from_environment(os.environ)
+say = writer.write
+"""
+SERVES = """
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+say(EngineDescribed(version="0.32.0", command=("--x",)))
+for phase in (Phase.LOADING, Phase.WARMING, Phase.READY):
+    say(PhaseReached(phase))
+while True:
+    say(Heartbeat())
+    time.sleep(0.05)
+"""
+WITHIN = 20.0
+
+
+class Pod:
+    """One supervisor under test."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, directory: Path) -> None:
+        self.process, self.port, self.directory = process, port, directory
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as refused:
+            with refused:
+                return refused.code, refused.read().decode()
+        except (URLError, ConnectionError):
+            return 0, ""
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.get("/state")[1])
+        return found
+
+    def ready(self) -> bool:
+        return self.get("/readyz")[0] == 200
+
+    def end(self) -> int:
+        return self.process.wait(timeout=WITHIN)
+
+    def record(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads((self.directory / "termination").read_text())
+        return found
+
+    def log(self) -> str:
+        return (self.directory / "log").read_text()
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + WITHIN
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def supervised(directory: Path, engine: str, **limits: float) -> Iterator[Pod]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environ = os.environ | {
+        "PYTHONPATH": str(RUNTIME),
+        "FAIRLEAD_MANAGEMENT_PORT": str(port),
+        "FAIRLEAD_TERMINATION_PATH": str(directory / "termination"),
+        "TMPDIR": str(directory),
+    }
+    command = [sys.executable, "-P", "-c", SUPERVISE, ENGINE + engine, json.dumps(limits)]
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield Pod(process, port, directory)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_an_engine_that_has_decoded_is_ready_and_described(tmp_path: Path) -> None:
+    with supervised(tmp_path, SERVES) as pod:
+        until(pod.ready, "ready")
+
+        assert pod.get("/startupz")[0] == 200
+        assert pod.get("/livez")[0] == 200
+        state = pod.state()
+        assert (state["phase"], state["ready"], state["draining"]) == ("ready", True, False)
+        assert state["engine"] == {"version": "0.32.0", "command": ["--x"]}
+        assert set(state["startup"]) == {"imported", "loaded", "ready"}
+
+
+def test_probes_are_answered_while_the_engine_still_imports(tmp_path: Path) -> None:
+    with supervised(tmp_path, "time.sleep(60)") as pod:
+        until(lambda: pod.get("/livez")[0] == 200, "alive")
+
+        assert pod.get("/startupz")[0] == 503
+        assert pod.get("/readyz")[0] == 503
+        assert "fairlead_draining 0" in pod.get("/metrics")[1]
+        assert pod.get("/nothing")[0] == 404
+
+
+def test_a_stop_that_was_asked_for_ends_with_zero_and_leaves_no_record(tmp_path: Path) -> None:
+    with supervised(tmp_path, SERVES) as pod:
+        until(pod.ready, "ready")
+        pod.process.send_signal(signal.SIGTERM)
+
+        assert pod.end() == 0
+        assert not (tmp_path / "termination").exists()
+
+
+def test_a_stop_while_loading_ends_with_zero(tmp_path: Path) -> None:
+    loading = (
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\nsay(PhaseReached(Phase.LOADING))\ntime.sleep(60)"
+    )
+    with supervised(tmp_path, loading) as pod:
+        until(lambda: pod.get("/state")[1].find("loading") > 0, "loading")
+        pod.process.send_signal(signal.SIGTERM)
+
+        assert pod.end() == 0
+
+
+def test_readiness_goes_as_soon_as_the_stop_is_asked_for(tmp_path: Path) -> None:
+    stubborn = SERVES.replace("sys.exit(0)", "None")
+    with supervised(tmp_path, stubborn) as pod:
+        until(pod.ready, "ready")
+        pod.process.send_signal(signal.SIGTERM)
+        until(lambda: not pod.ready(), "not ready")
+
+        assert pod.get("/livez")[0] == 200
+        assert pod.state()["draining"] is True
+
+
+def test_an_engine_that_does_not_stop_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
+    stubborn = SERVES.replace("sys.exit(0)", "None")
+    with supervised(tmp_path, stubborn, drain=0.2, around_drain=0.2) as pod:
+        until(pod.ready, "ready")
+        pod.process.send_signal(signal.SIGTERM)
+
+        assert pod.end() != 0
+        assert pod.record()["code"] == "EngineDied"
+
+
+def test_the_cause_that_the_log_shows_is_in_the_record_and_the_log_is_passed_on(tmp_path: Path) -> None:
+    fails = "say(PhaseReached(Phase.LOADING))\nprint('Value error, Unknown quantization method: foo4.')\nsys.exit(1)"
+    with supervised(tmp_path, fails) as pod:
+        assert pod.end() == 1
+
+        record = pod.record()
+        assert (record["code"], record["field"], record["phase"]) == (
+            "UnsupportedQuantization",
+            "spec.engine.quantization",
+            "loading",
+        )
+        assert "Unknown quantization method: foo4." in pod.log()
+
+
+def test_what_a_process_of_the_engine_said_last_is_not_lost(tmp_path: Path) -> None:
+    fails = """
+import subprocess
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.3); print('No available memory for the cache blocks')"])
+time.sleep(1)
+sys.exit(1)
+"""
+    with supervised(tmp_path, fails) as pod:
+        assert pod.end() == 1
+        assert pod.record()["code"] == "KVCacheTooSmall"
+
+
+def test_a_failure_that_the_engine_names_itself_comes_before_its_log(tmp_path: Path) -> None:
+    fails = """
+print("CUDA out of memory")
+say(Failed(Failure("EngineStalled", "no step for 300 s", "", "restart")))
+sys.exit(70)
+"""
+    with supervised(tmp_path, fails) as pod:
+        assert pod.end() == 70
+        assert pod.record()["message"] == "no step for 300 s"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_an_engine_ended_by_a_signal_has_died_of_it(tmp_path: Path, number: signal.Signals) -> None:
+    with supervised(tmp_path, f"print('still here', flush=True)\nos.kill(os.getpid(), {int(number)})") as pod:
+        assert pod.end() == 1
+
+        record = pod.record()
+        assert record["code"] == "EngineDied"
+        assert number.name in record["message"]
+        assert "still here" in record["message"]
+
+
+def test_an_engine_that_ends_by_itself_with_zero_is_a_failure(tmp_path: Path) -> None:
+    with supervised(tmp_path, "sys.exit(0)") as pod:
+        assert pod.end() == 1
+        assert pod.record()["code"] == "EngineDied"
+
+
+def test_a_start_that_takes_too_long_is_ended_naming_the_phase(tmp_path: Path) -> None:
+    with supervised(tmp_path, "say(PhaseReached(Phase.LOADING))\ntime.sleep(60)", start=1.0, farewell=0.2) as pod:
+        assert pod.end() == 1
+
+        record = pod.record()
+        assert (record["code"], record["field"]) == ("StartTimeout", "spec.engine.startTimeoutSeconds")
+        assert "loading" in record["message"]
+
+
+def test_a_frozen_engine_is_stalled_and_replaced(tmp_path: Path) -> None:
+    with supervised(tmp_path, "print(os.getpid(), flush=True)" + SERVES, frozen=1.0) as pod:
+        until(pod.ready, "ready")
+        os.kill(int(pod.log().split()[0]), signal.SIGSTOP)
+
+        assert pod.end() == 70
+        assert pod.record()["code"] == "EngineStalled"
+
+
+def test_no_process_of_the_engine_outlives_the_supervisor(tmp_path: Path) -> None:
+    leaves = """
+import subprocess
+left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(left.pid, flush=True)
+sys.exit(1)
+"""
+    with supervised(tmp_path, leaves) as pod:
+        assert pod.end() == 1
+        left = int(pod.log().split()[0])
+        until(lambda: not Path(f"/proc/{left}").exists(), "gone")
+
+
+def test_an_event_that_cannot_be_read_is_said_and_changes_nothing(tmp_path: Path) -> None:
+    with supervised(tmp_path, "os.write(writer._descriptor, b'{}\\n')\n" + SERVES) as pod:
+        until(pod.ready, "ready")
+        assert "cannot be read" in pod.log()

@@ -1,0 +1,122 @@
+"""Stuck or busy: a table of engines."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from fairlead_runtime.processes import Process
+from fairlead_runtime.watchdog import Engine, Thresholds, Watchdog
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeEngine:
+    """One pending request, a step counter, one process; its canary answers unless `mute`."""
+
+    def __init__(self) -> None:
+        self.pending = 1
+        self.steps = 10.0
+        self.state = "S"
+        self.cpu = 100.0
+        self.mute = True
+        self.canaries = 0
+
+    async def canary(self) -> None:
+        self.canaries += 1
+        if self.mute:
+            await asyncio.Event().wait()
+
+    def seen(self) -> Engine:
+        return Engine(
+            pending=lambda: self.pending,
+            steps=lambda: self.steps,
+            processes=lambda: (Process(7, 1, "EngineCore", self.state, self.cpu),),
+            canary=self.canary,
+        )
+
+
+def _change(**changes: float | str) -> Callable[[FakeEngine], None]:
+    def apply(engine: FakeEngine) -> None:
+        for name, value in changes.items():
+            setattr(engine, name, value)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("seconds", "change", "expected"),
+    [
+        pytest.param(61, _change(), "used 0.0 s of CPU", id="work, no step, no CPU for a minute: suspicious"),
+        pytest.param(61, _change(cpu=101.0), "used 1.0 s of CPU", id="a poller's CPU is not work"),
+        pytest.param(59, _change(), None, id="not yet a minute"),
+        pytest.param(61, _change(cpu=150.0), None, id="busy: a long prefill or a compile"),
+        pytest.param(299, _change(cpu=390.0), None, id="busy for minutes"),
+        pytest.param(301, _change(cpu=390.0), "no engine step for 301 s", id="busy, but no step for five minutes"),
+        pytest.param(61, _change(state="T", cpu=150.0), "process 7 (EngineCore) is stopped", id="a stopped process"),
+        pytest.param(61, _change(steps=11.0), None, id="a step was made"),
+        pytest.param(3600, _change(pending=0), None, id="an idle engine may sleep"),
+    ],
+)
+def test_suspicion(seconds: float, change: Callable[[FakeEngine], None], expected: str | None) -> None:
+    engine, clock = FakeEngine(), Clock()
+    watchdog = Watchdog(engine.seen(), Thresholds(), clock)
+    clock.now = seconds
+    change(engine)
+
+    suspicion = watchdog.suspicion()
+
+    assert (suspicion is None) == (expected is None)
+    assert expected is None or expected in str(suspicion)
+
+
+def test_the_time_without_work_does_not_count() -> None:
+    engine, clock = FakeEngine(), Clock()
+    watchdog = Watchdog(engine.seen(), Thresholds(), clock)
+    engine.pending, clock.now = 0, 1000
+    assert watchdog.suspicion() is None
+
+    engine.pending, clock.now = 1, 1030
+    assert watchdog.suspicion() is None
+
+
+QUICK = Thresholds(canary_seconds=0.05, interval_seconds=0)
+
+
+async def test_a_suspect_whose_canary_fails_is_stalled() -> None:
+    engine, clock = FakeEngine(), Clock()
+    watchdog = Watchdog(engine.seen(), QUICK, clock)
+    clock.now = 61
+
+    assert "1 request(s) pending" in await asyncio.wait_for(watchdog.stalled(), 5)
+    assert engine.canaries == 1
+
+
+async def test_an_engine_that_answers_the_canary_is_not_stuck() -> None:
+    engine, clock = FakeEngine(), Clock()
+    watchdog = Watchdog(engine.seen(), QUICK, clock)
+    engine.mute = False
+    clock.now = 61
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(watchdog.stalled(), 0.3)
+    assert engine.canaries == 1  # and the time counts from its answer on
+
+
+async def test_an_engine_that_steps_while_the_canary_waits_is_slow_not_stuck() -> None:
+    engine, clock = FakeEngine(), Clock()
+    watchdog = Watchdog(engine.seen(), QUICK, clock)
+    clock.now = 61
+    stalled = asyncio.ensure_future(watchdog.stalled())
+    async with asyncio.timeout(5):
+        while not engine.canaries:  # noqa: ASYNC110 - the condition is an attribute
+            await asyncio.sleep(0)
+    engine.steps += 1
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(stalled, 0.3)
