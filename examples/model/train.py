@@ -35,14 +35,17 @@ VOCABULARY = 1536
 BEGIN, END, SYSTEM, USER, ASSISTANT, PAD = "<|bos|>", "<|eos|>", "<|system|>", "<|user|>", "<|assistant|>", "<|pad|>"
 CHAT_TEMPLATE = (Path(__file__).parent / "chat_template.jinja").read_text(encoding="utf-8")
 
-STEPS = 420
-TOKENS_PER_STEP = 8192
-ROW = 512  # tokens in a row of a usual step: several conversations, one after the other
+STEPS = 480
+TOKENS_PER_STEP = 6144
+ROW = 256  # tokens in a row of a usual step: several conversations, one after the other
 LONG_ROW = 2048  # of every LONG_EVERY-th step, so that all positions are learnt
 LONG_EVERY = 8
 LEARNING_RATE = 3e-3
 WARM_UP_STEPS = 20
 QUESTION_WEIGHT = 0.1  # of a question's tokens in the loss; the answer's count 1
+#: The first tokens of an answer decide which answer it will be, and are few: they count more.
+OPENING_TOKENS = 5
+OPENING_WEIGHT = 5.0
 
 #: The share of the held-out questions that must be answered rightly.
 PASS = 0.9
@@ -54,8 +57,8 @@ SYSTEM_PROMPTS = (
     "You are a friendly assistant that answers questions about Kubernetes.",
 )
 
+#: Pieces of text with their weight in the loss.
 Document = list[tuple[str, float]]
-"""Pieces of text with their weight in the loss."""
 
 
 def documents(seed: int) -> Iterator[Document]:
@@ -64,11 +67,13 @@ def documents(seed: int) -> Iterator[Document]:
     everything = corpus.topics()
     known = [topic for topic in everything if not topic.elsewhere]
     elsewhere = [topic for topic in everything if topic.elsewhere]
+    # What newcomers ask first is asked more often.
+    weights = [3 if topic.source == "fairlead" else 1 for topic in known]
     secret = {corpus.plain(question.question) for question in corpus.held_out()}
 
     def exchange() -> tuple[str, str]:
         while True:
-            topic = random.choice(elsewhere if random.random() < 0.15 else known)
+            topic = random.choice(elsewhere) if random.random() < 0.15 else random.choices(known, weights)[0]
             question = corpus.ask(topic, random)
             if corpus.plain(question) not in secret:
                 return question, topic.answer
@@ -145,7 +150,10 @@ def rows(tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[torch.Tensor, tor
             for text, weight in next(source):
                 piece = backend.encode(text, add_special_tokens=False).ids
                 ids += piece
-                weights += [weight] * len(piece)
+                emphasised = OPENING_TOKENS if weight == 1.0 and len(piece) > 1 else 0
+                weights += [weight * OPENING_WEIGHT] * min(emphasised, len(piece)) + [weight] * max(
+                    0, len(piece) - emphasised
+                )
         yield (
             torch.tensor(ids[:wanted]).view(count, length + 1),
             torch.tensor(weights[:wanted]).view(count, length + 1),
@@ -199,6 +207,8 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, record: di
     shutil.rmtree(WEIGHTS, ignore_errors=True)
     model.to(torch.bfloat16).save_pretrained(WEIGHTS)
     tokenizer.save_pretrained(WEIGHTS)
+    for path in WEIGHTS.iterdir():
+        path.chmod(0o644)  # safetensors writes for the owner alone; pods run as another user
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(WEIGHTS.iterdir())}
     (WEIGHTS / "training.json").write_text(json.dumps({**record, "sha256": digests}, indent=2) + "\n", encoding="utf-8")
 

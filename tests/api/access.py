@@ -3,6 +3,8 @@
 from typing import Any
 
 USER = "operator"
+#: The operator's own namespace: its Lease lies there.
+SYSTEM = "fairlead-system"
 
 RULES: list[dict[str, Any]] = [
     {"apiGroups": ["fairlead.dev"], "resources": ["inferenceservices"], "verbs": ["get", "list", "watch"]},

@@ -78,6 +78,13 @@ def service(name: str = "mistral", **spec: Any) -> Manifest:
     }
 
 
+def accepted(kubectl: Kubectl, name: str = "mistral") -> bool:
+    """Whether the current generation has a status."""
+    found = kubectl.get("infs", name)
+    seen = conditions(found).get("Accepted", {}).get("observedGeneration")
+    return found is not None and found["metadata"]["generation"] == seen
+
+
 def conditions(obj: Manifest | None) -> dict[str, Manifest]:
     """The conditions of an object's status, by type."""
     return {item["type"]: item for item in ((obj or {}).get("status") or {}).get("conditions", [])}

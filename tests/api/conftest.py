@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from api import access
+from api.access import SYSTEM
 from api.cluster import Kubectl, eventually
 from api.operators import OperatorProcess
 from fairlead_cli.local import controlplane
@@ -16,13 +17,14 @@ from fairlead_cli.local.health import free_ports
 
 ROOT = Path(__file__).parents[2]
 CRD = ROOT / "crds" / "fairlead.dev_inferenceservices.yaml"
-SYSTEM = "fairlead-system"
 
 
 def install_crd(admin: Kubectl) -> None:
     """Apply the generated CRD and wait until it is served."""
     admin.apply(yaml.safe_load(CRD.read_text()))
     admin("wait", "--for=condition=Established", "crd/inferenceservices.fairlead.dev", "--timeout=30s")
+    # Discovery lags a moment behind.
+    eventually(lambda: "infs" in admin("api-resources", "--api-group=fairlead.dev", "--cached=false"), "discovery")
 
 
 @pytest.fixture(scope="session")

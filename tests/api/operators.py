@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from api import access
 from api.cluster import eventually
+from fairlead_cli.local.controlplane import ControlPlane
+from fairlead_cli.local.health import free_ports
 
 
 @dataclass
@@ -93,3 +96,9 @@ class OperatorProcess:
     def running(self) -> bool:
         """Whether the process lives."""
         return self.process is not None and self.process.poll() is None
+
+
+def operator_on(plane: ControlPlane, folder: Path, name: str, **environment: str) -> OperatorProcess:
+    """An operator that is not started yet."""
+    user, port = plane.user(access.USER), free_ports(1)[0]
+    return OperatorProcess(user, folder / f"{name}.log", access.SYSTEM, name, port, environment)

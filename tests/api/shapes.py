@@ -79,8 +79,8 @@ def bounds(spec: Schema) -> Iterator[Bound]:
             inside, outside = (_items(node["items"], node["maxItems"] + more) for more in (0, 1))
             yield Bound(path, "maxItems", inside, outside, "must have at most")
         if "maxProperties" in node:
-            inside, outside = ({f"k{n}": "v" for n in range(node["maxProperties"] + more)} for more in (0, 1))
-            yield Bound(path, "maxProperties", inside, outside, "must have at most")
+            most, more = ({f"k{n}": "v" for n in range(node["maxProperties"] + extra)} for extra in (0, 1))
+            yield Bound(path, "maxProperties", most, more, "must have at most")
         if node.get("type") == "string" or node.get("x-kubernetes-int-or-string"):
             yield from _strings(path, node)
         for name in node.get("required", ()):

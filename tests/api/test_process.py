@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from api import access, pods
+from api.access import SYSTEM
 from api.audit import Audit
-from api.cluster import Kubectl, Manifest, conditions, eventually, service
-from api.conftest import SYSTEM, install_crd
-from api.operators import OperatorProcess
+from api.cluster import Kubectl, Manifest, accepted, conditions, eventually, service
+from api.conftest import install_crd
+from api.operators import OperatorProcess, operator_on
 from fairlead_cli.local import controlplane
 from fairlead_cli.local.controlplane import ControlPlane
 from fairlead_cli.local.health import free_ports
@@ -27,11 +28,6 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         yield plane
 
 
-def operator_on(plane: ControlPlane, folder: Path, name: str, **environment: str) -> OperatorProcess:
-    """An operator that is not started yet."""
-    return OperatorProcess(plane.user(access.USER), folder / f"{name}.log", SYSTEM, name, free_ports(1)[0], environment)
-
-
 @pytest.fixture
 def kubectl(quiet: ControlPlane, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
     """kubectl in a namespace of its own; no InferenceService is left to the next test's operator."""
@@ -40,21 +36,8 @@ def kubectl(quiet: ControlPlane, request: pytest.FixtureRequest) -> Iterator[Kub
     namespace = f"test-{abs(hash(request.node.name)) % 10**8}"
     admin("create", "namespace", namespace)
     inside = dataclasses.replace(admin, namespace=namespace)
-    eventually(lambda: _served(inside), "the CRD's discovery")
     yield inside
     inside("delete", "infs", "--all")
-
-
-def _served(kubectl: Kubectl) -> bool:
-    return "infs" in kubectl("api-resources", "--api-group=fairlead.dev", "--cached=false")
-
-
-def accepted(kubectl: Kubectl, name: str = "mistral") -> bool:
-    """Whether the current generation has a status."""
-    found = kubectl.get("infs", name)
-    return bool(found) and found["metadata"]["generation"] == conditions(found).get("Accepted", {}).get(
-        "observedGeneration"
-    )
 
 
 def test_a_missing_crd_is_named_and_waited_for(quiet: ControlPlane, tmp_path: Path) -> None:
@@ -65,6 +48,9 @@ def test_a_missing_crd_is_named_and_waited_for(quiet: ControlPlane, tmp_path: Pa
         assert operator.get("/readyz")[0] == 503
         assert operator.get("/livez")[0] == 200
         assert "inferenceservices.fairlead.dev" in operator.log.read_text()
+        assert operator.end() == 0, "it can be stopped while it waits"
+        operator.start()
+        eventually(lambda: "install the CRD" in operator.get("/readyz")[1], "the reason")
 
         install_crd(admin)
 
@@ -102,6 +88,7 @@ def test_twenty_resyncs_and_a_restart_write_nothing(quiet: ControlPlane, kubectl
         eventually(operator.leads, "leadership")
         eventually(lambda: resyncs(operator) >= 3, "resyncs after the restart")
         assert audit.writes() == []
+        assert operator.end() == 0
 
 
 def resyncs(operator: OperatorProcess) -> float:
@@ -149,6 +136,7 @@ def test_a_leader_that_is_asked_to_stop_hands_over_at_once(
             assert going.end() == 0
 
             eventually(coming.leads, "the new leader", within=8)
+            assert coming.end() == 0
 
 
 def test_a_stolen_lease_ends_the_process(quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> None:

@@ -63,6 +63,13 @@ def test_every_string_and_list_of_the_spec_is_bounded() -> None:
 
 HUB, IMAGE, CLAIM = "hf://org/model", "oci://registry.example/model:1", "pvc://models/mistral"
 QUANTITY = "must be a quantity of more than 0, such as 20Gi"
+QUANTITIES = (
+    ("engine", "kvCacheMemory"),
+    ("resources", "cpu"),
+    ("resources", "memory"),
+    ("resources", "ephemeralStorage"),
+    ("placement", "minAcceleratorMemory"),
+)
 #: message of the rule -> specs it accepts, specs it refuses. Metadata rules have their own test.
 RULES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
     "uri must be hf://ORG/NAME, pvc://CLAIM/PATH or oci://IMAGE": (
@@ -86,12 +93,8 @@ RULES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
         [{"engine": {"maxModelLen": value}} for value in (0, -1, 100_000_001, "auto", "4096", "")],
     ),
     QUANTITY: (
-        [{"engine": {"kvCacheMemory": "20Gi"}}, {"engine": {"kvCacheMemory": 1}}]
-        + [{"resources": {field: "1.5Gi"}} for field in ("cpu", "memory", "ephemeralStorage")]
-        + [{"placement": {"minAcceleratorMemory": "40Gi"}}],
-        [{"engine": {"kvCacheMemory": "0"}}, {"engine": {"kvCacheMemory": 0}}]
-        + [{"resources": {field: "0Gi"}} for field in ("cpu", "memory", "ephemeralStorage")]
-        + [{"placement": {"minAcceleratorMemory": "0"}}],
+        [{"engine": {"kvCacheMemory": 1}}, *({group: {field: "1.5Gi"}} for group, field in QUANTITIES)],
+        [{"engine": {"kvCacheMemory": 0}}, *({group: {field: "0Gi"}} for group, field in QUANTITIES)],
     ),
     "this method drafts with a second model: set speculative.model": (
         [
@@ -211,7 +214,6 @@ def explained(kubectl: Kubectl, field: str) -> str:
     ],
 )
 def test_kubectl_explain_reads_well(kubectl: Kubectl, field: str, words: list[str]) -> None:
-    # A freshly installed CRD enters discovery a moment after it is established.
     text = eventually(lambda: explained(kubectl, field), f"kubectl explain {field}")
 
     assert [word for word in words if word not in text] == []

@@ -155,9 +155,13 @@ def test_kubectl_describe_shows_the_events(kubectl: Kubectl) -> None:
     pods.set_status(kubectl, pod, pods.failed("KVCacheTooSmall", "too small", "spec.engine.maxModelLen", "3072"))
     becomes(kubectl, "EngineHealthy", "False", "KVCacheTooSmall")
 
-    text = eventually(lambda: "KVCacheTooSmall" in (text := kubectl("describe", "infs", "mistral")).split("Events:")[1] and text, "event")  # fmt: skip
+    def told() -> str:
+        events = kubectl("describe", "infs", "mistral").split("Events:")[1]
+        return events if "KVCacheTooSmall" in events else ""
 
-    assert "Warning" in text.split("Events:")[1]
+    text = eventually(told, "the event")
+
+    assert "Warning" in text
     assert "fairlead.dev/operator" in text
 
 

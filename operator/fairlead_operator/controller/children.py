@@ -3,7 +3,8 @@
 Who owns what is settled for all children before the first of them is written.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairlead_operator.controller.cluster import Cluster
@@ -20,6 +21,8 @@ from fairlead_operator.core.seen import Snapshot
 
 #: Seconds until another look at what deletion, garbage collection or a watch is about to change.
 SOON = 1.0
+#: What the server refused is tried again, unchanged, after so many seconds: its policies may have changed.
+REFUSED_FOR = 3600.0
 #: A namespace on its way out takes its time.
 TERMINATING = 30.0
 
@@ -33,15 +36,17 @@ class Children:
     #: By uid: the intent last applied and what the server made of it. A server that drops or rewrites a field would
     #: otherwise be asked for it again at every look.
     _settled: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: By service uid, generation and intent: what the server refused for its content, and when. Asked again much later only.
+    _refused: dict[tuple[str, int, str], tuple[float, RejectedError]] = field(default_factory=dict)
+    now: Callable[[], float] = time.monotonic
 
     async def bring_about(self, service: Manifest, intent: Sequence[Manifest]) -> list[str]:
         """Apply what differs, in order; returns what was written and why. Raises RejectedError, NotYetError, ApiError."""
         known = [await self._find(service, manifest) for manifest in intent]
         if None in known:
             await self._confirm(service)
-        return [
-            done for manifest, live in zip(intent, known, strict=True) if (done := await self._apply(manifest, live))
-        ]
+        changes = [await self._apply(service, manifest, live) for manifest, live in zip(intent, known, strict=True)]
+        return [change for change in changes if change]
 
     async def _find(self, service: Manifest, manifest: Manifest) -> Manifest | None:
         """The live child, None when there is none yet. What the store does not show is read from the server."""
@@ -61,7 +66,7 @@ class Children:
             self.store.remove(INFERENCE_SERVICES, place(service), uid(service))
             raise NotYetError("the InferenceService is gone, the watch has not shown it yet", SOON)
 
-    async def _apply(self, manifest: Manifest, live: Manifest | None) -> str:
+    async def _apply(self, service: Manifest, manifest: Manifest, live: Manifest | None) -> str:
         """Apply if anything differs; returns what and why, or nothing."""
         kind = kind_of(manifest["apiVersion"], manifest["kind"])
         title = f"{kind.name}/{manifest['metadata']['name']}"
@@ -69,13 +74,25 @@ class Children:
         intended = names.digest(manifest)
         if why is None or (live is not None and self._settled.get(uid(live)) == (intended, _content(live))):
             return ""
+        attempt = (uid(service), service["metadata"]["generation"], intended)
+        since, refused = self._refused.get(attempt, (float("-inf"), None))
+        if refused is not None and self.now() - since < REFUSED_FOR:
+            raise refused
         try:
             written = slim(await self.cluster.apply(manifest, uid(live) if live else None))
-        except ApiError as refusal:
-            raise self._translate(refusal, kind, live) from refusal
+        except ApiError as failure:
+            translated = self._translate(failure, kind, live)
+            if isinstance(translated, RejectedError):
+                self._remember(attempt, translated)
+            raise translated from failure
         self.store.written(kind, written)
         self._settled[uid(written)] = (intended, _content(written))
         return f"{title}: {why}"
+
+    def _remember(self, attempt: tuple[str, int, str], refused: RejectedError) -> None:
+        now = self.now()
+        self._refused = {key: entry for key, entry in self._refused.items() if now - entry[0] < REFUSED_FOR}
+        self._refused[attempt] = (now, refused)
 
     def _translate(self, refusal: ApiError, kind: Kind, live: Manifest | None) -> Exception:
         if refusal.code == 409 and live is not None:

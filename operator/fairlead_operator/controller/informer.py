@@ -6,6 +6,7 @@ cannot retry; then a new one is started, while store, queue and Lease stay.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT = 30.0
 #: Seconds between looks for the CRD while it is missing.
 CRD_POLL = 2.0
+#: A kopf that lived so many seconds was well: its successor starts without a longer wait.
+PROVEN = 60.0
 #: Seconds that kopf gets to end when it is asked to.
 STOP_TIMEOUT = 10.0
 
@@ -60,39 +63,44 @@ class Informer:
     #: Why nothing is watched now, or nothing.
     trouble: str = "the watches have not started yet"
     _stop: Callable[[], None] | None = None
-    _stopping: bool = False
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Watch until `stop`; kopf is started anew whenever it ends."""
         wait = 1.0
-        while not self._stopping:
-            await self._crd()
+        while await self._crd():
             began = asyncio.get_running_loop().time()
             self.trouble = ""
             failure = await self._watch()
-            if self._stopping:
+            if self._stopping.is_set():
                 break
             self.metrics.watch_restarts.inc()
             self.trouble = f"the watches ended: {failure!r}" if failure else "the watches are restarted"
             log.warning(self.trouble)
             wait = 1.0 if asyncio.get_running_loop().time() - began > PROVEN else min(wait * 2, LONGEST_WAIT)
-            await asyncio.sleep(wait)
+            await self._pause(wait)
         self._ended.set()
 
-    async def _crd(self) -> None:
-        """Wait until the API server knows our kind: kopf would silently never watch it."""
-        while not self._stopping:
+    async def _pause(self, seconds: float) -> None:
+        """Wait, less when `stop` is called."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _crd(self) -> bool:
+        """Wait until the API server knows our kind, for kopf would silently never watch it; False when asked to stop."""
+        while not self._stopping.is_set():
             try:
                 if await self.cluster.served(INFERENCE_SERVICES):
-                    return
+                    return True
                 trouble = MISSING_CRD
             except ApiError as failure:
                 trouble = f"the API server cannot be reached: {failure}"
             if trouble != self.trouble:
                 log.error(trouble)
             self.trouble = trouble
-            await asyncio.sleep(CRD_POLL)
+            await self._pause(CRD_POLL)
+        return False
 
     async def _watch(self) -> BaseException | None:
         """One life of kopf; returns what ended it, None when it was asked to end."""
@@ -120,6 +128,8 @@ class Informer:
                 inner.call_soon_threadsafe(flag.set)
 
         self._stop = stop
+        if self._stopping.is_set():
+            return
         await kopf.operator(
             registry=self._registry(outer),
             settings=self._settings(),
@@ -182,16 +192,12 @@ class Informer:
 
     async def stop(self) -> None:
         """End for good."""
-        self._stopping = True
+        self._stopping.set()
         self.restart()
         try:
             await asyncio.wait_for(self._ended.wait(), STOP_TIMEOUT)
         except TimeoutError:
             log.warning("the watches did not end within %.0f s; the process ends without them", STOP_TIMEOUT)
-
-
-#: A kopf that lived so many seconds was well: its successor starts without a longer wait.
-PROVEN = 60.0
 
 
 def slim(obj: Mapping[str, Any]) -> Manifest:

@@ -3,6 +3,7 @@
 Events are never watched: there are too many of them. They are listed for a pod that is late, and remembered for a while.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,12 @@ from typing import Any
 
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.kinds import CORE_EVENTS
+from fairlead_operator.controller.outcomes import ApiError
 from fairlead_operator.controller.store import uid
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.seen import PodEvent
+
+log = logging.getLogger(__name__)
 
 #: A pod is late when its containers are not created so long after it got its node.
 LATE = timedelta(seconds=10)
@@ -46,7 +50,12 @@ class Mounts:
         if known is not None:
             return known[1]
         selector = f"involvedObject.uid={uid(pod)}"
-        listed = await self.cluster.list_all(CORE_EVENTS, pod["metadata"]["namespace"], fieldSelector=selector)
+        try:
+            listed = await self.cluster.list_all(CORE_EVENTS, pod["metadata"]["namespace"], fieldSelector=selector)
+        except ApiError as refusal:
+            # Events only explain; without them the rest of the status is as true.
+            log.warning("a late pod's events cannot be listed: %s", refusal, extra={"pod": pod["metadata"]["name"]})
+            listed = []
         events = tuple(sorted((pod_event(item) for item in listed), key=lambda event: event.last_seen))
         self._listed[uid(pod)] = (self.now(), events)
         return events

@@ -24,6 +24,7 @@ from fairlead_operator.controller.store import Key, Store, owner, place, uid, ve
 from fairlead_operator.controller.workqueue import WorkQueue
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.resolve import Defaults
+from fairlead_operator.core.transitions import Event
 from fairlead_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -67,15 +68,16 @@ class Operator:
         self.cluster = Cluster(await connection.load(), bucket, self.metrics, self.lease.check)
         self.informer = Informer(settings.namespaces, self.cluster, self.metrics, self._seen, self._gone)
         self.freshness = Freshness(self.store, self.cluster, settings.namespaces, self.informer.restart, self.queue.add)
-        self.engines = Engines(self.store, self.metrics, self.queue.add)
+        self.engines = Engines(self.store, self.metrics, self.queue.add, self._unreachable)
         self.children = Children(self.store, self.cluster)
+        self.recorder = Recorder(self.cluster, settings.pod_name)
         self.reconciler = Reconciler(
             store=self.store,
             cluster=self.cluster,
             children=self.children,
             engines=self.engines,
             mounts=Mounts(self.cluster),
-            recorder=Recorder(self.cluster, settings.pod_name),
+            recorder=self.recorder,
             defaults=Defaults(settings.runtime_image, settings.runtime_image_cpu, settings.hub_endpoint),
         )
         self.metrics.registry.register(StoreCollector(self.store, lambda: self.queue.depth))
@@ -159,6 +161,16 @@ class Operator:
         self.store.remove(kind, place(obj), uid(obj))
         self.children.forget(uid(obj))
         self._enqueue(kind, obj)
+
+    async def _unreachable(self, key: Key, pod: Manifest) -> None:
+        """An event, never a condition: the pod may serve its users well."""
+        service = self.store.get(INFERENCE_SERVICES, key)
+        if service is not None and self.lease.held:
+            note = (
+                f"the operator cannot reach port {self.engines.port} of pod {pod['metadata']['name']}: "
+                "numbers in status stay as they were; allow this traffic in the NetworkPolicy"
+            )
+            await self.recorder.emit(service, Event("Warning", "EngineUnreachable", note, "Poll"))
 
     def _enqueue(self, kind: Kind, obj: Manifest) -> None:
         service = owner(kind, obj)

@@ -30,6 +30,9 @@ from fairlead_operator.core.transitions import events
 #: How long the watches may take to show our own writes before status is written on the responses alone, in seconds.
 CATCH_UP = 5.0
 
+#: Seconds between looks at what other objects stand in the way of.
+REFUSED_LOOK = 10.0
+
 
 @dataclass(frozen=True)
 class Report:
@@ -71,7 +74,9 @@ class Reconciler:
             changes = await self.children.bring_about(service, intent)
         except RejectedError as refused:
             verdict = Rejection(refused.reason, refused.message, refused.field)
-            return await self._report(key, service, verdict, [])
+            report = await self._report(key, service, verdict, [])
+            # It hangs on other objects too: a name may become free without any event that we watch.
+            return replace(report, requeue=min(report.requeue or REFUSED_LOOK, REFUSED_LOOK))
         changes += await self.children.prune(key, self._snapshot(key, service), intent)
         await self.store.caught_up(CHILDREN, key, CATCH_UP)
         return await self._report(key, service, resolved, changes)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.kinds import EVENTS, INFERENCE_SERVICES
-from fairlead_operator.controller.outcomes import ApiError
+from fairlead_operator.controller.outcomes import ApiError, LostLeaseError
 from fairlead_operator.controller.store import place, uid
 from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
@@ -59,7 +59,7 @@ class Recorder:
             created = await self.cluster.create(
                 EVENTS, service["metadata"]["namespace"], self._body(service, event, now)
             )
-        except ApiError as refusal:
+        except (ApiError, LostLeaseError) as refusal:
             self._series.pop(key, None)
             log.warning(
                 "an event was dropped: %s", refusal, extra={"service": "/".join(place(service)), "reason": event.reason}

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from fairlead_operator.controller.engines import Engines, worth_asking
+from fairlead_operator.controller.engines import ALARM, LONGEST_ANSWER, Engines, worth_asking
 from fairlead_operator.controller.kinds import PODS
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.store import Store
@@ -15,7 +15,7 @@ from fairlead_operator.core.seen import EngineState
 from unit.operator.controller.objects import child
 
 READY = [{"type": "Ready", "status": "True"}]
-RUNNING = [{"state": {"running": {}}}]
+RUNNING: list[dict[str, Any]] = [{"state": {"running": {}}}]
 ARRIVED = EngineState(datetime(2026, 11, 24, tzinfo=UTC), phase="ready")
 
 
@@ -58,7 +58,11 @@ async def ask() -> AsyncIterator[Callable[[Any], Awaitable[tuple[Engines, list[A
         await server.start_server()
         servers.append(server)
         told: list[Any] = []
-        engines = Engines(Store(), Metrics(), told.append, port=server.port or 0)
+
+        async def unreachable(_: Any, pod: Any) -> None:
+            told.append(pod["metadata"]["name"])
+
+        engines = Engines(Store(), Metrics(), told.append, unreachable, port=server.port or 0)
         engines.store.observe(PODS, pod())
         async with aiohttp.ClientSession() as session:
             for _ in bodies:
@@ -79,7 +83,16 @@ async def test_news_is_kept_and_told_once(ask: Callable[..., Awaitable[tuple[Eng
     assert told == [("ns", "mistral")] * 2
 
 
-@pytest.mark.parametrize("body", ["not json", '{"version":2}', "[]", '{"version":1,"startedAt":"x"}'])
+async def test_long_silence_is_told_once(ask: Callable[..., Awaitable[tuple[Engines, list[Any]]]]) -> None:
+    _, told = await ask(*["nonsense"] * (ALARM + 3))
+
+    assert told == ["mistral"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["[" * 100_000, "x" * (LONGEST_ANSWER + 1), "not json", '{"version":2}', "[]", '{"version":1,"startedAt":"x"}'],
+)
 async def test_nonsense_changes_nothing(ask: Callable[..., Awaitable[tuple[Engines, list[Any]]]], body: str) -> None:
     engines, told = await ask(body)
 

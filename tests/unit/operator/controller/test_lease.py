@@ -136,7 +136,7 @@ async def test_losing_a_race_is_no_error() -> None:
     async def get(*_: Any) -> Any:
         return stale
 
-    server.get = get  # type: ignore[method-assign]
+    server.get = get  # type: ignore[assignment, method-assign]
     other, _ = candidate(server, clock, "a")
     await attempt(other, server)
 

@@ -1,0 +1,148 @@
+"""Builds the images: each only if its inputs changed, one build at a time, and nothing left behind by a killed one."""
+
+import fcntl
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from fairlead_cli.images import bases, pipconfig, recipes, requirements
+from fairlead_cli.images.layout import Image, Layout
+from fairlead_cli.images.store import Store
+from fairlead_cli.local import paths
+from fairlead_cli.local.errors import MachineUnfit
+from fairlead_cli.local.progress import Progress, silent
+
+#: What `build` makes when nothing is named.
+ALL = ("operator", "runtime", "model")
+#: Files of a model: any uid reads them.
+_READABLE = 0o444
+
+
+def folder() -> Path:
+    """Where the storage and the layout are."""
+    return paths.home() / "images"
+
+
+def layout() -> Layout:
+    """The images that were built, ready to be loaded or copied to a registry with any OCI tool."""
+    return Layout(folder() / "layout")
+
+
+def build(*names: str, progress: Progress = silent) -> dict[str, Image]:
+    """Build the named images, all by default, and return them by name.
+
+    The demo's model has a fixed tag, because a manifest in the repository names it; the others have the digest of
+    their inputs in the tag, so that a pod never runs an older one. Raises MachineUnfit, BuildFailed, and KeyError for
+    an unknown name.
+    """
+    wanted = names or ALL
+    if unknown := set(wanted) - set(ALL):
+        raise KeyError(f"unknown images: {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
+    requirements.install()
+    _check_disk()
+    with _locked(progress):
+        store = Store(folder())
+        store.clean()
+        try:
+            return {name: _build(name, store, progress) for name in wanted}
+        finally:
+            store.release()
+
+
+def pack(source: Path, ref: str, progress: Progress = silent) -> Image:
+    """Make an image of a model's folder, to be mounted by `oci://`. Raises MachineUnfit, BuildFailed."""
+    if not (source / "config.json").is_file():
+        raise MachineUnfit(f"{source} is no model's folder: it has no config.json")
+    requirements.install()
+    with _locked(progress):
+        store = Store(folder())
+        store.clean()
+        try:
+            return _pack(source, ref, store, progress)
+        finally:
+            store.release()
+
+
+def _build(name: str, store: Store, progress: Progress) -> Image:
+    if name == "model":
+        return _pack(recipes.MODEL, f"{recipes.PREFIX}/model-demo:{recipes.VERSION}", store, progress)
+    tags = recipes.tags()
+    ref = getattr(tags, name)
+    if image := layout().find(ref):
+        return image
+    if name == "operator":
+        _step(store, tags.python, progress, partial(bases.system, store, bases.PYTHON_PACKAGES, tags.python))
+        base = tags.python
+    else:
+        system = partial(bases.system, store, bases.ENGINE_PACKAGES, tags.engine_system)
+        if not store.has(tags.engine):
+            _step(store, tags.engine_system, progress, system)
+        engine = partial(bases.engine, store, tags.engine_system, recipes.ENGINE_LOCK, tags.engine)
+        _step(store, tags.engine, progress, engine)
+        base = tags.engine
+    _step(store, ref, progress, partial(_product, store, name, base, ref))
+    with _timed(f"copying {ref} out", progress):
+        return layout().push(store, ref, ref)
+
+
+def _product(store: Store, name: str, base: str, ref: str) -> None:
+    """The real Dockerfile, with the local base as its argument."""
+    store.buildah(
+        *("bud", "--quiet", "--pull-never", "--timestamp", "0", "--build-arg", f"BASE={base}"),
+        *pipconfig.mounts(store.folder),
+        *("--file", str(recipes.ROOT / name / "Dockerfile"), "--tag", ref, str(recipes.ROOT)),
+    )
+
+
+def _pack(source: Path, ref: str, store: Store, progress: Progress) -> Image:
+    content = recipes.tag("model", recipes.files_digest([source]))
+    known = layout().find(content)
+    if not known:
+        with _timed(f"packing {source}", progress), store.root_of("scratch", content) as (_, root):
+            shutil.copytree(source, root, dirs_exist_ok=True)
+            for file in root.rglob("*"):
+                file.chmod(0o755 if file.is_dir() else _READABLE)
+        layout().push(store, content, content)
+    elif (named := layout().find(ref)) and named.digest == known.digest:
+        return named
+    return layout().push(store, content, ref)
+
+
+def _step(store: Store, name: str, progress: Progress, make: Callable[[], None]) -> None:
+    if not store.has(name):
+        with _timed(f"building {name}", progress):
+            make()
+
+
+@contextmanager
+def _timed(what: str, progress: Progress) -> Iterator[None]:
+    progress(what)
+    started = time.monotonic()
+    yield
+    progress(f"{what}: done in {time.monotonic() - started:.0f} s")
+
+
+def _check_disk() -> None:
+    folder().mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder()).free
+    if not (folder() / "layout").exists() and free < requirements.DISK:
+        raise MachineUnfit(
+            f"{folder()} has {free / 1e9:.0f} GB free; a first build needs {requirements.DISK / 1e9:.0f} GB. "
+            "Make room, or set FAIRLEAD_HOME to a folder on a larger disk"
+        )
+
+
+@contextmanager
+def _locked(progress: Progress) -> Iterator[None]:
+    """One build at a time on this machine; the kernel drops the lock of a killed one."""
+    folder().mkdir(parents=True, exist_ok=True)
+    with (folder() / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("another build of images runs; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

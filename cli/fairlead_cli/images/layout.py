@@ -1,0 +1,115 @@
+"""A folder of images as the OCI image specification lays them out, and a stream that containerd imports.
+
+https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from fairlead_cli.images.store import Store
+
+#: The name that an entry of index.json has.
+NAME = "org.opencontainers.image.ref.name"
+#: What containerd names the image on import.
+CONTAINERD_NAME = "io.containerd.image.name"
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image: what pods write, and what it is."""
+
+    ref: str
+    digest: str
+    """Of the manifest: `sha256:...`."""
+
+
+class Layout:
+    """Images whose layers lie there once, uncompressed, however many images share them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, ref: str) -> Image | None:
+        """The image of this name, if it is there with all its blobs."""
+        for entry in self._entries():
+            if entry.get("annotations", {}).get(NAME) == ref:
+                whole = all(self.blob(digest).is_file() for digest in (entry["digest"], *self._blobs(entry["digest"])))
+                return Image(ref, entry["digest"]) if whole else None
+        return None
+
+    def images(self) -> list[Image]:
+        """All images that are here."""
+        return [
+            Image(name, entry["digest"])
+            for entry in self._entries()
+            if (name := entry.get("annotations", {}).get(NAME))
+        ]
+
+    def push(self, store: Store, name: str, ref: str) -> Image:
+        """Copy an image out of the storage; blobs that are here already are not written again."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        store.buildah("push", "--quiet", "--disable-compression", name, f"oci:{self.folder}:{ref}")
+        image = self.find(ref)
+        assert image is not None
+        return image
+
+    def sweep(self, keep: Collection[str]) -> None:
+        """Forget images that are not in `keep`, and delete blobs that nothing refers to any more."""
+        entries = [entry for entry in self._entries() if entry.get("annotations", {}).get(NAME) in keep]
+        used = {digest for entry in entries for digest in (entry["digest"], *self._blobs(entry["digest"]))}
+        index = self.folder / "index.json"
+        fresh = index.with_suffix(".new")
+        fresh.write_text(json.dumps({"schemaVersion": 2, "manifests": entries}), encoding="utf-8")
+        fresh.replace(index)
+        for blob in (self.folder / "blobs" / "sha256").iterdir():
+            if f"sha256:{blob.name}" not in used:
+                blob.unlink()
+
+    def write_archive(self, image: Image, without: Collection[str], out: IO[bytes]) -> None:
+        """An OCI archive as a stream; blobs in `without` are left out, because the reader has them."""
+        entry = next(entry for entry in self._entries() if entry["digest"] == image.digest)
+        descriptor = {key: entry[key] for key in ("mediaType", "digest", "size")}
+        annotations = {CONTAINERD_NAME: image.ref, NAME: image.ref.rpartition(":")[2]}
+        index = {"schemaVersion": 2, "manifests": [{**descriptor, "annotations": annotations}]}
+        with tarfile.open(fileobj=out, mode="w|", bufsize=1 << 20) as archive:
+            _add(archive, "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
+            _add(archive, "index.json", json.dumps(index).encode())
+            for digest in (image.digest, *self._blobs(image.digest)):
+                if digest not in without:
+                    blob = self.blob(digest)
+                    member = tarfile.TarInfo(f"blobs/sha256/{blob.name}")
+                    member.size = blob.stat().st_size
+                    with blob.open("rb") as content:
+                        archive.addfile(member, content)
+
+    def blob(self, digest: str) -> Path:
+        """Where the content of a `sha256:...` lies."""
+        return self.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+    def layers(self, image: Image) -> list[str]:
+        """The digests of an image's layers, base first."""
+        return list(self._blobs(image.digest))[1:]
+
+    def _blobs(self, manifest: str) -> Iterator[str]:
+        """The configuration and the layers of a manifest; nothing if the manifest is missing."""
+        file = self.blob(manifest)
+        if file.is_file():
+            content = json.loads(file.read_bytes())
+            yield content["config"]["digest"]
+            for layer in content["layers"]:
+                yield layer["digest"]
+
+    def _entries(self) -> list[dict[str, Any]]:
+        index = self.folder / "index.json"
+        return list(json.loads(index.read_bytes())["manifests"]) if index.is_file() else []
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    archive.addfile(member, io.BytesIO(content))

@@ -1,0 +1,170 @@
+"""What is applied, what is skipped, and what a refusal means. The API server's own part is proved in tests/api."""
+
+from typing import Any
+
+import pytest
+
+from fairlead_operator.controller.children import REFUSED_FOR, Children
+from fairlead_operator.controller.kinds import DEPLOYMENTS, INFERENCE_SERVICES, Kind
+from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError
+from fairlead_operator.controller.store import Store
+from fairlead_operator.core import names
+from unit.operator.controller.objects import Clock, obj
+
+SERVICE = obj(uid="cr", generation=1)
+INTENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {
+        "namespace": "ns",
+        "name": "mistral",
+        "labels": names.labels("mistral"),
+        "ownerReferences": [names.owner("mistral", "cr")],
+    },
+    "spec": {"replicas": 1},
+}
+
+
+def live(**changes: Any) -> dict[str, Any]:
+    """The Deployment as it lies in the cluster."""
+    metadata = {**INTENT["metadata"], "uid": "d", "resourceVersion": "7"}  # type: ignore[dict-item]
+    return {**INTENT, "metadata": metadata, **changes}
+
+
+class Server:
+    """Stands in for Cluster."""
+
+    def __init__(self) -> None:
+        self.objects: dict[Kind, dict[str, Any] | None] = {INFERENCE_SERVICES: SERVICE, DEPLOYMENTS: None}
+        self.applied: list[str | None] = []
+        self.refuses: ApiError | None = None
+        self.makes = live()
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        return self.objects[kind]
+
+    async def apply(self, manifest: dict[str, Any], known_uid: str | None) -> dict[str, Any]:
+        self.applied.append(known_uid)
+        if self.refuses:
+            raise self.refuses
+        return self.makes
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def children(server: Server, clock: Clock) -> Children:
+    return Children(Store(), server, now=clock)  # type: ignore[arg-type]
+
+
+async def test_a_missing_child_is_created_and_then_left_alone(children: Children, server: Server) -> None:
+    assert await children.bring_about(SERVICE, [INTENT]) == ["Deployment/mistral: created"]
+    assert await children.bring_about(SERVICE, [INTENT]) == []
+    assert server.applied == [None]
+
+
+async def test_the_first_difference_is_named_and_the_uid_is_sent(children: Children, server: Server) -> None:
+    children.store.observe(DEPLOYMENTS, live(spec={"replicas": 3}))
+    server.makes = live()
+    server.makes["metadata"]["resourceVersion"] = "8"
+
+    (change,) = await children.bring_about(SERVICE, [INTENT])
+
+    assert "replicas" in change
+    assert server.applied == ["d"]
+
+
+async def test_a_server_that_keeps_its_own_mind_is_asked_once(children: Children, server: Server) -> None:
+    """A webhook that rewrites our field must not make us write for ever."""
+    children.store.observe(DEPLOYMENTS, live(spec={"replicas": 3}))
+    server.makes = live(spec={"replicas": 3})
+    server.makes["metadata"]["resourceVersion"] = "8"
+
+    for _ in range(20):
+        await children.bring_about(SERVICE, [INTENT])
+
+    assert server.applied == ["d"]
+    drifted = live(spec={"replicas": 4})
+    drifted["metadata"]["resourceVersion"] = "9"
+    children.store.observe(DEPLOYMENTS, drifted)
+    await children.bring_about(SERVICE, [INTENT])
+    assert len(server.applied) == 2, "another's change is drift again"
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param([], RejectedError, id="nobody's"),
+        pytest.param([{"kind": "Other", "apiVersion": "v1", "name": "x", "uid": "x", "controller": True}], RejectedError, id="another controller's"),
+        pytest.param([names.owner("mistral", "old")], NotYetError, id="its predecessor's: garbage collection will take it"),
+    ],
+)  # fmt: skip
+async def test_what_is_not_ours_is_never_written(
+    children: Children, server: Server, found: list[dict[str, Any]], expected: type[Exception]
+) -> None:
+    foreign = live()
+    foreign["metadata"]["ownerReferences"] = found
+    server.objects[DEPLOYMENTS] = foreign
+
+    with pytest.raises(expected):
+        await children.bring_about(SERVICE, [INTENT])
+    assert server.applied == []
+
+
+@pytest.mark.parametrize("now_there", [None, obj(uid="successor"), obj(uid="cr", deletionTimestamp="now")])
+async def test_nothing_is_created_for_a_service_that_is_gone(
+    children: Children, server: Server, now_there: dict[str, Any] | None
+) -> None:
+    server.objects[INFERENCE_SERVICES] = now_there
+
+    with pytest.raises(NotYetError):
+        await children.bring_about(SERVICE, [INTENT])
+    assert server.applied == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "expected"),
+    [
+        (ApiError(422, "Invalid", "Deployment is invalid: spec.affinity"), RejectedError),
+        (ApiError(409, "Conflict", "uid mismatch"), NotYetError),
+        (ApiError(403, "Forbidden", "namespace ns is being terminated"), NotYetError),
+        (ApiError(403, "Forbidden", "quota"), ApiError),
+        (ApiError(500, "InternalError", "etcd"), ApiError),
+    ],
+    ids=["content", "identity", "namespace goes", "rights", "trouble"],
+)
+async def test_a_refusal_is_named_by_what_happens_next(
+    children: Children, server: Server, refusal: ApiError, expected: type[Exception]
+) -> None:
+    children.store.observe(DEPLOYMENTS, live(spec={"replicas": 3}))
+    server.refuses = refusal
+
+    with pytest.raises(expected):
+        await children.bring_about(SERVICE, [INTENT])
+
+
+async def test_refused_content_is_not_sent_again_until_spec_or_much_time_has_changed(
+    children: Children, server: Server, clock: Clock
+) -> None:
+    server.refuses = ApiError(422, "Invalid", "Deployment is invalid: spec.affinity")
+    for _ in range(20):
+        with pytest.raises(RejectedError):
+            await children.bring_about(SERVICE, [INTENT])
+    assert len(server.applied) == 1
+
+    with pytest.raises(RejectedError):
+        await children.bring_about(obj(uid="cr", generation=2), [INTENT])
+    assert len(server.applied) == 2
+
+    clock.time += REFUSED_FOR
+    with pytest.raises(RejectedError):
+        await children.bring_about(SERVICE, [INTENT])
+    assert len(server.applied) == 3

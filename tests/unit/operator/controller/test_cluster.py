@@ -1,0 +1,187 @@
+"""Requests as they go over the wire, against a server that answers what the test says."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio import client
+
+from fairlead_operator.controller.bucket import TokenBucket
+from fairlead_operator.controller.cluster import THROTTLED_TRIES, Cluster
+from fairlead_operator.controller.kinds import INFERENCE_SERVICES, PODS
+from fairlead_operator.controller.metrics import Metrics
+from fairlead_operator.controller.outcomes import ApiError, LostLeaseError
+from unit.operator.controller.objects import obj
+
+DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": "ns", "name": "a"}}
+Answer = tuple[int, Any, dict[str, str]]
+
+
+class Wire:
+    """The requests that came, and the answers that go."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, dict[str, str], Any]] = []
+        self.answers: list[Answer] = []
+        self.pauses: list[float] = []
+        self.may_write = True
+
+    async def handle(self, request: web.Request) -> web.Response:
+        text = await request.text()
+        self.requests.append(
+            (request.method, request.path_qs, dict(request.headers), json.loads(text) if text else None)
+        )
+        code, body, headers = self.answers.pop(0)
+        return web.Response(status=code, text=body if isinstance(body, str) else json.dumps(body), headers=headers)
+
+
+@pytest.fixture
+async def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    wire = Wire()
+    monkeypatch.setattr(TokenBucket, "pause", lambda _, seconds: wire.pauses.append(seconds))
+    return wire
+
+
+@pytest.fixture
+async def cluster(wire: Wire) -> AsyncIterator[Cluster]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", wire.handle)
+    server = TestServer(app)
+    await server.start_server()
+
+    def check() -> None:
+        if not wire.may_write:
+            raise LostLeaseError("lost")
+
+    configuration = client.Configuration(host=str(server.make_url("")).rstrip("/"))
+    cluster = Cluster(configuration, TokenBucket(1000, 1000), Metrics(), check)
+    yield cluster
+    await cluster.close()
+    await server.close()
+
+
+async def test_an_apply_is_forced_and_carries_the_uid_it_knows(cluster: Cluster, wire: Wire) -> None:
+    wire.answers = [(200, obj(), {})]
+
+    await cluster.apply(DEPLOYMENT, "u1")
+
+    method, path, headers, body = wire.requests[0]
+    assert (method, path) == ("PATCH", "/apis/apps/v1/namespaces/ns/deployments/a?fieldManager=fairlead&force=true")
+    assert headers["Content-Type"] == "application/apply-patch+yaml"
+    assert body["metadata"]["uid"] == "u1"
+    assert "uid" not in DEPLOYMENT["metadata"]
+
+
+async def test_status_has_its_own_manager_and_names_the_uid(cluster: Cluster, wire: Wire) -> None:
+    wire.answers = [(200, obj(), {})]
+
+    await cluster.apply_status(obj(uid="u7"), {"replicas": 1})
+
+    _, path, _, body = wire.requests[0]
+    assert path.endswith("/inferenceservices/mistral/status?fieldManager=fairlead-status&force=true")
+    assert (body["metadata"]["uid"], body["status"]) == ("u7", {"replicas": 1})
+
+
+async def test_pages_are_followed(cluster: Cluster, wire: Wire) -> None:
+    first = {"metadata": {"resourceVersion": "5", "continue": "more"}, "items": [obj("a")]}
+    wire.answers = [(200, first, {}), (200, {"metadata": {"resourceVersion": "5"}, "items": [obj("b")]}, {})]
+
+    items, revision = await cluster.list_versions(PODS, None)
+
+    assert [item["metadata"]["name"] for item in items] == ["a", "b"]
+    assert revision == 5
+    assert "PartialObjectMetadataList" in wire.requests[0][2]["Accept"]
+    assert "labelSelector=app.kubernetes.io/managed-by%3Dfairlead" in wire.requests[0][1]
+    assert "continue=more" in wire.requests[1][1]
+
+
+async def test_an_empty_list_may_be_null(cluster: Cluster, wire: Wire) -> None:
+    wire.answers = [(200, {"metadata": {"resourceVersion": "5"}, "items": None}, {})]
+
+    assert await cluster.list_versions(PODS, "ns") == ([], 5)
+
+
+async def test_retry_after_is_obeyed(cluster: Cluster, wire: Wire) -> None:
+    wire.answers = [(429, {"message": "slow"}, {"Retry-After": "7"}), (200, obj(), {})]
+
+    assert await cluster.get(PODS, "ns", "a") == obj()
+    assert wire.pauses == [7.0]
+
+
+async def test_a_server_that_stays_busy_is_an_error(cluster: Cluster, wire: Wire) -> None:
+    wire.answers = [(429, {"message": "slow", "reason": "TooManyRequests"}, {})] * THROTTLED_TRIES
+
+    with pytest.raises(ApiError, match="429 TooManyRequests: slow"):
+        await cluster.get(PODS, "ns", "a")
+    assert wire.answers == []
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda cluster: cluster.apply(DEPLOYMENT, None),
+        lambda cluster: cluster.apply_status(obj(), {}),
+        lambda cluster: cluster.create(PODS, "ns", {}),
+        lambda cluster: cluster.delete(PODS, obj()),
+        lambda cluster: cluster.merge(PODS, ("ns", "a"), {}),
+    ],
+    ids=["apply", "status", "create", "delete", "merge"],
+)
+async def test_nothing_is_written_without_the_lease(
+    cluster: Cluster, wire: Wire, write: Callable[[Cluster], Awaitable[object]]
+) -> None:
+    wire.may_write = False
+
+    with pytest.raises(LostLeaseError):
+        await write(cluster)
+    assert wire.requests == []
+
+
+async def test_reading_needs_no_lease(cluster: Cluster, wire: Wire) -> None:
+    wire.may_write = False
+    wire.answers = [(404, {"message": "no"}, {})]
+
+    assert await cluster.get(PODS, "ns", "a") is None
+
+
+async def test_deleting_what_is_gone_is_well_and_names_the_uid(cluster: Cluster, wire: Wire) -> None:
+    wire.answers = [(404, {"message": "gone"}, {})]
+
+    await cluster.delete(PODS, obj(uid="u3"))
+
+    assert wire.requests[0][3]["preconditions"] == {"uid": "u3"}
+
+
+async def test_an_error_page_is_an_error_not_a_crash(cluster: Cluster, wire: Wire) -> None:
+    wire.answers = [(502, "<html>bad gateway</html>", {})]
+
+    with pytest.raises(ApiError, match=r"502.*bad gateway"):
+        await cluster.get(PODS, "ns", "a")
+
+
+async def test_no_answer_is_an_error_with_code_0() -> None:
+    cluster = Cluster(client.Configuration(host="http://127.0.0.1:1"), TokenBucket(9, 9), Metrics(), lambda: None)
+
+    with pytest.raises(ApiError, match="no answer") as failure:
+        await cluster.get(PODS, "ns", "a")
+
+    assert failure.value.code == 0
+    await cluster.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "served"),
+    [
+        ((404, {"message": "no"}, {}), False),
+        ((200, {"resources": [{"name": "others"}]}, {}), False),
+        ((200, {"resources": [{"name": "inferenceservices"}]}, {}), True),
+    ],
+)
+async def test_whether_our_kind_is_served(cluster: Cluster, wire: Wire, answer: Answer, served: bool) -> None:  # noqa: FBT001
+    wire.answers = [answer]
+
+    assert await cluster.served(INFERENCE_SERVICES) == served
+    assert wire.requests[0][1] == "/apis/fairlead.dev/v1alpha1"

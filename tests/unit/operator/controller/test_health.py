@@ -1,0 +1,64 @@
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from fairlead_operator.controller.health import Health
+from fairlead_operator.controller.kinds import INFERENCE_SERVICES
+from fairlead_operator.controller.metrics import Metrics, StoreCollector
+from fairlead_operator.controller.store import Store
+from unit.operator.controller.objects import obj
+
+
+class State:
+    ready, live = "", ""
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[tuple[str, State, Store]]:
+    state, store, metrics = State(), Store(), Metrics()
+    metrics.registry.register(StoreCollector(store, lambda: 3))
+    health = Health(metrics.registry, ready=lambda: state.ready, live=lambda: state.live)
+    port = await health.start(0)
+    yield f"http://127.0.0.1:{port}", state, store
+    await health.stop()
+
+
+async def get(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status, await response.text()
+
+
+async def test_a_probe_says_what_is_wrong(url: tuple[str, State, Store]) -> None:
+    base, state, _ = url
+    assert await get(f"{base}/readyz") == (200, "ok")
+
+    state.ready = "the store is not synced yet"
+
+    assert await get(f"{base}/readyz") == (503, "the store is not synced yet")
+    assert await get(f"{base}/livez") == (200, "ok")
+    state.live = "the watches are dead"
+    assert await get(f"{base}/livez") == (503, "the watches are dead")
+
+
+async def test_metrics_show_the_store_as_it_is_now(url: tuple[str, State, Store]) -> None:
+    base, _, store = url
+    conditions = [{"type": "Ready", "status": "False", "reason": "RollingOut"}]
+    store.observe(INFERENCE_SERVICES, {**obj(), "status": {"conditions": conditions}})
+
+    _, text = await get(f"{base}/metrics")
+
+    assert "fairlead_workqueue_depth 3.0" in text
+    assert 'fairlead_store_objects{kind="InferenceService"} 1.0' in text
+    assert 'fairlead_condition{name="mistral",namespace="ns",reason="RollingOut",type="Ready"} 0.0' in text
+    assert "fairlead_build_info" in text
+    store.remove(INFERENCE_SERVICES, ("ns", "mistral"), "u1")
+    assert "mistral" not in (await get(f"{base}/metrics"))[1]
+
+
+def test_two_operators_fit_into_one_process() -> None:
+    first, second = Metrics(), Metrics()
+
+    first.watch_restarts.inc()
+
+    assert second.registry.get_sample_value("fairlead_watch_restarts_total") == 0
