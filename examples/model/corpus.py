@@ -76,6 +76,7 @@ PHRASINGS = {
         "Explain X{| to me}",
         "{What now|Help}: X",
         "What should I change {for|when I get|after} X?",
+        "X{ -|:|.|!| and} {what now|what next|help|why|how do I fix it}?",
         "What causes X?",
         "X, what {now|next}?",
     ),
@@ -84,6 +85,7 @@ PHRASINGS = {
         "How do I {set|use|choose} X?",
         "Explain {|the field }X{| to me}",
         "When {should|would} I {set|change|use|raise|lower} X?",
+        "{What|Which} X {should|do} I {use|set|choose|need}?",
         "What {does|should} {|the field }X {mean|be}?",
         "X?",
         "Tell me about {|the field }X",
@@ -107,6 +109,35 @@ OPENINGS = (
     "And ",
     "Please, ",
     "Well, ",
+)
+FILLERS = (
+    "really",
+    "here",
+    "now",
+    "again",
+    "then",
+    "please",
+    "exactly",
+    "actually",
+    "for me",
+    "to me",
+    "to you",
+    "there",
+    "of yours",
+    "all",
+    "in practice",
+    "today",
+    "at all",
+    "just",
+    "a lot",
+    "to someone new",
+    "this",
+    "quickly",
+    "you",
+    "I",
+    "so",
+    "very",
+    "with that",
 )
 CLOSINGS = (" Please.", " Thanks!", " Thank you.", " please", " I am new to this.", " In short.", " Be brief.")
 
@@ -170,6 +201,8 @@ def ask(topic: Topic, random: Random) -> str:
     question = _BLOCK.sub(lambda block: random.choice(block[1].split("|")), random.choice(topic.patterns))
     question = re.sub("NOTHING", lambda _: _made_up_word(random), question)
     if random.random() < 0.15:
+        question = _with_filler(question, random)
+    if random.random() < 0.15:
         question = random.choice(OPENINGS) + question[0].lower() + question[1:]
     if random.random() < 0.10:
         question += random.choice(CLOSINGS)
@@ -211,6 +244,13 @@ def _read(path: Path) -> list[Topic]:
     if patterns:
         raise CorpusError(f"{path.name}: the last questions have no `A:` line")
     return found
+
+
+def _with_filler(question: str, random: Random) -> str:
+    """A word between the others, or at the end, that changes nothing."""
+    words = question.split(" ")
+    words.insert(random.randint(1, len(words)), random.choice(FILLERS))
+    return " ".join(words)
 
 
 def _made_up_word(random: Random) -> str:

@@ -8,11 +8,14 @@ import json
 from collections.abc import Mapping, Sequence
 
 from fairlead_runtime import locations
-from fairlead_runtime.config import Engine, RuntimeConfig
+from fairlead_runtime.config import Device, Engine, RuntimeConfig
 from fairlead_runtime.diagnosis import redact
 
 #: Flags whose value is never shown.
 SECRET_FLAGS = ("--hf-token", "--api-key")
+#: KV cache of the CPU engine where no field sizes it. Its own default is a share of all memory of the node (0.92, not of the pod's
+#: limit), which a pod never has.
+CPU_KV_CACHE_BYTES = 1024**3
 
 
 def build_argv(config: RuntimeConfig, environ: Mapping[str, str] | None = None) -> list[str]:
@@ -35,7 +38,11 @@ def build_argv(config: RuntimeConfig, environ: Mapping[str, str] | None = None) 
         argv.append(f"--tensor-parallel-size={config.parallelism.tensor}")
     if config.parallelism.pipeline > 1:
         argv.append(f"--pipeline-parallel-size={config.parallelism.pipeline}")
-    return [*argv, *_engine(config.engine), *config.engine.extra_args]
+    engine = config.engine
+    sized = engine.kv_cache_memory_bytes is not None or engine.gpu_memory_utilization_percent is not None
+    if config.device is Device.CPU and not sized:
+        argv.append(f"--kv-cache-memory-bytes={CPU_KV_CACHE_BYTES}")
+    return [*argv, *_engine(engine), *engine.extra_args]
 
 
 def _engine(engine: Engine) -> list[str]:

@@ -61,7 +61,10 @@ def _kv_cache_too_small(seen: Match) -> Failure:
     needed = re.search(r"\(([\d.]+) GiB KV cache is needed", text)
     available = re.search(r"available KV cache memory \(([\d.]+) GiB\)", text)
     estimate = re.search(r"estimated maximum model length is (\d+)", text)
-    sizes = f", {needed[1]} GiB of KV cache is needed and {available[1]} GiB is there" if needed and available else ""
+    # The engine rounds: of a tiny model both sizes read 0.0.
+    sizes = ""
+    if needed and available and needed[1] != available[1]:
+        sizes = f", {needed[1]} GiB of KV cache is needed and {available[1]} GiB is there"
     fits = f"; {estimate[1]} tokens would fit" if estimate else ""
     return Failure(
         "KVCacheTooSmall",
@@ -133,7 +136,9 @@ def _says(code: str, field: str, suggestion: str) -> Callable[[Match], Failure]:
         start = seen.string.rfind("\n", 0, seen.start()) + 1
         end = seen.string.find("\n", seen.end())
         line = seen.string[start : end if end >= 0 else None]
-        return Failure(code, redact(_unprefixed(line))[:600], field, suggestion)
+        # pydantic ends its lines with the type and the value of what it refused: long, and no help.
+        said = _unprefixed(line).partition(" [type=")[0].removeprefix("Value error, ")
+        return Failure(code, redact(said)[:600], field, suggestion)
 
     return build
 
@@ -160,6 +165,10 @@ CATALOGUE: tuple[tuple[str, Callable[[Match], Failure]], ...] = (
         _tensor_parallel,
     ),
     (r"World size \((\d+)\) is larger than the number of available GPUs \((\d+)\)", _not_enough_gpus),
+    (
+        r"device ordinal is out of bounds|is out of bounds for \d+ devices|No CUDA GPUs are available|invalid device ordinal",
+        _says("NotEnoughGPUs", "spec.parallelism", "as many accelerators as the pod is given"),
+    ),
     (r"Model architectures (\[[^\]\n]{1,500}\]) are not supported", _architecture),
     (r"model type (`[^`\n]{1,200}`) but Transformers does not recognize this architecture", _architecture),
     (
@@ -203,7 +212,7 @@ CATALOGUE: tuple[tuple[str, Callable[[Match], Failure]], ...] = (
         _says("HubUnreachable", _URI, "let the pod reach the hub, or use pvc:// or oci://"),
     ),
     (
-        r"Cannot find any (?:model|safetensors model) weights|weights were not initialized from",
+        r"Cannot find any (?:model|safetensors model) weights|Following weights were not initialized from",
         _says("WeightsCorrupt", _URI, _WEIGHTS),
     ),
     (
@@ -224,8 +233,16 @@ CATALOGUE: tuple[tuple[str, Callable[[Match], Failure]], ...] = (
     ),
     (
         r"CUDA driver version is insufficient|no kernel image is available|Found no NVIDIA driver|"
-        r"Failed to infer device type",
+        r"driver on your system is too old|Failed to infer device type",
         _says("DriverTooOld", "spec.placement.nodeSelector", "a node with a newer driver"),
+    ),
+    (
+        r"is less than desired CPU memory utilization|is less than requested memory for kv",
+        _says("HostOutOfMemory", "spec.engine.kvCacheMemory", "a smaller size, or a node with more memory"),
+    ),
+    (
+        r"Bus error|unable to open shared memory object",
+        _says("HostOutOfMemory", "spec.resources.memory", "a larger size: shared memory counts to it"),
     ),
     (
         r"CUDA out of memory|Failed to load model - not enough GPU memory|"
@@ -235,7 +252,7 @@ CATALOGUE: tuple[tuple[str, Callable[[Match], Failure]], ...] = (
     (
         r"LoRA rank \d+ is greater than max_lora_rank|Loading lora \S{1,200} failed|invalid (?:tool call|reasoning) parser|"
         r"--enable-auto-tool-choice requires|max_num_batched_tokens \(\d+\) is smaller than|"
-        r"must be greater than or equal to max_num_seqs|Not enough allowed NUMA nodes",
+        r"must be greater than or equal to max_num_seqs|No valid attention backend found|appears to be a URI|Not enough allowed NUMA nodes",
         _says("BadArgument", "spec.engine", "correct the argument that is named"),
     ),
     (
@@ -263,14 +280,20 @@ CODES = frozenset(
 
 
 def diagnose(lines: Iterable[str], exception: str = "") -> Failure:
-    """The most exact cause in the log `lines` (oldest first) and the front end's own `exception` text."""
-    kept = [*lines, *exception.splitlines()]
+    """The most exact cause in the log `lines` (oldest first) and the front end's own `exception` text.
+
+    Lines of level INFO and DEBUG name no cause, and access logs among them carry paths that clients chose: they are not searched.
+    """
+    kept = [*(line for line in lines if not _CHATTER.match(line)), *exception.splitlines()]
     text = "\n".join(kept)[-MAX_CHARACTERS:]
     for pattern, build in _COMPILED:
         if seen := pattern.search(text):
             return build(seen)
     return Failure("UnknownFailure", _root_cause(kept), "", "read the log of the pod's previous run")
 
+
+#: vLLM's "(APIServer pid=9) INFO 11-24 ...", uvicorn's "INFO:     127.0.0.1:5 - "GET /x HTTP/1.1" 200 OK".
+_CHATTER = re.compile(r"^(?:\([\w-]{1,40} pid=\d+\)\s?)?(?:INFO|DEBUG)[: ]")
 
 #: "(Worker_TP0 pid=12) ERROR 11-24 02:10:11 [multiproc_executor.py:953] ", as vLLM's child processes print it.
 _PREFIX = re.compile(

@@ -3,6 +3,7 @@
 Standard library only and small: imports, long C calls, segfaults and kills of the engine never blind it. Every wait has an end.
 """
 
+import errno
 import json
 import os
 import signal
@@ -75,8 +76,13 @@ class Supervisor:
         socket = Path(mkdtemp(prefix="fairlead-")) / "metrics.sock"
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._asked_to_stop)
-        engine = child.start(self._command, {**self._environ, METRICS_SOCKET_ENV: str(socket)}, self._ring)
-        with ProbeServer(locations.management_port(self._environ), self._reports, socket) as probes:
+        try:
+            probes = ProbeServer(locations.management_port(self._environ), self._reports, socket)
+            engine = child.start(self._command, {**self._environ, METRICS_SOCKET_ENV: str(socket)}, self._ring)
+        except (OSError, ValueError) as error:
+            self._verdict = _cannot_begin(error)
+            return self._conclude(EXIT_FAILED, kills=0)
+        with probes:
             _thread("probes", probes.serve_forever)
             _thread("state", lambda: self._listen(engine.state))
             status = self._watch(engine)
@@ -104,7 +110,8 @@ class Supervisor:
         """Until the front end has ended: pass signals on, keep the deadlines. Its exit status."""
         pause = threading.Event()
         while (status := child.reap(engine.pid)) is None:
-            for _ in self._stops[self._stops_passed :]:
+            # One at a time: two signals of a kind that are sent together arrive as one.
+            if self._stops_passed < len(self._stops):
                 self._stops_passed += 1
                 engine.signal(signal.SIGTERM)
             self._keep_deadlines(engine)
@@ -168,6 +175,12 @@ class Supervisor:
             how = f"was ended by {signal.Signals(-status).name}" if status < 0 else "ended by itself"
             return Failure("EngineDied", f"the engine {how}; last said: {found.message}", "", found.suggestion)
         return found
+
+
+def _cannot_begin(error: OSError | ValueError) -> Failure:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return Failure("PortInUse", f"the management port cannot be opened: {error}", "", "free the port in the pod")
+    return Failure("UnknownFailure", f"the engine cannot be started: {error}", "", "read the log of the pod")
 
 
 def _frozen(silence: float) -> Failure:

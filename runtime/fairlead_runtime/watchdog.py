@@ -51,6 +51,7 @@ class Watchdog:
     def _restart(self) -> None:
         """From here on nothing has moved."""
         self._since = self._clock()
+        self._had_work = False
         self._steps = self._engine.steps()
         self._cpu = {process.pid: process.cpu_seconds for process in self._engine.processes()}
 
@@ -70,9 +71,11 @@ class Watchdog:
     def suspicion(self) -> str | None:
         """Why the engine may be stuck, with its numbers."""
         pending = self._engine.pending()
-        if pending == 0 or self._engine.steps() != self._steps:
+        if self._engine.steps() != self._steps or not (pending or self._had_work):
             self._restart()
             return None
+        # Requests that went away without a step were given up, not answered: deadlines must not hide a stuck engine.
+        self._had_work = True
         still = self._clock() - self._since
         what = f"{pending} request(s) pending and no engine step for {still:.0f} s"
         if still >= self._thresholds.absolute_seconds:

@@ -7,6 +7,6 @@ local cluster.
 from fairlead_cli.images.building import build, pack
 from fairlead_cli.images.layout import Image
 from fairlead_cli.images.loading import load
-from fairlead_cli.images.requirements import requirements
+from fairlead_cli.images.machine import requirements
 
 __all__ = ["Image", "build", "load", "pack", "requirements"]

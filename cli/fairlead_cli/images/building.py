@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from fairlead_cli.images import bases, pipconfig, recipes, requirements
+from fairlead_cli.images import bases, machine, pipconfig, recipes
+from fairlead_cli.images.export import Exporter
 from fairlead_cli.images.layout import Image, Layout
 from fairlead_cli.images.store import Store
 from fairlead_cli.local import paths
@@ -41,7 +42,7 @@ def build(*names: str, progress: Progress = silent) -> dict[str, Image]:
     wanted = names or ALL
     if unknown := set(wanted) - set(ALL):
         raise KeyError(f"unknown images: {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
-    requirements.install()
+    machine.install()
     _check_disk()
     with _locked(progress):
         store = Store(folder())
@@ -56,7 +57,7 @@ def pack(source: Path, ref: str, progress: Progress = silent) -> Image:
     """Make an image of a model's folder, to be mounted by `oci://`. Raises MachineUnfit, BuildFailed."""
     if not (source / "config.json").is_file():
         raise MachineUnfit(f"{source} is no model's folder: it has no config.json")
-    requirements.install()
+    machine.install()
     with _locked(progress):
         store = Store(folder())
         store.clean()
@@ -85,7 +86,7 @@ def _build(name: str, store: Store, progress: Progress) -> Image:
         base = tags.engine
     _step(store, ref, progress, partial(_product, store, name, base, ref))
     with _timed(f"copying {ref} out", progress):
-        return layout().push(store, ref, ref)
+        return layout().push(Exporter(store.storage, store.driver), ref, ref)
 
 
 def _product(store: Store, name: str, base: str, ref: str) -> None:
@@ -105,10 +106,10 @@ def _pack(source: Path, ref: str, store: Store, progress: Progress) -> Image:
             shutil.copytree(source, root, dirs_exist_ok=True)
             for file in root.rglob("*"):
                 file.chmod(0o755 if file.is_dir() else _READABLE)
-        layout().push(store, content, content)
+        layout().push(Exporter(store.storage, store.driver), content, content)
     elif (named := layout().find(ref)) and named.digest == known.digest:
         return named
-    return layout().push(store, content, ref)
+    return layout().push(Exporter(store.storage, store.driver), content, ref)
 
 
 def _step(store: Store, name: str, progress: Progress, make: Callable[[], None]) -> None:
@@ -128,9 +129,9 @@ def _timed(what: str, progress: Progress) -> Iterator[None]:
 def _check_disk() -> None:
     folder().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder()).free
-    if not (folder() / "layout").exists() and free < requirements.DISK:
+    if not (folder() / "layout").exists() and free < machine.DISK:
         raise MachineUnfit(
-            f"{folder()} has {free / 1e9:.0f} GB free; a first build needs {requirements.DISK / 1e9:.0f} GB. "
+            f"{folder()} has {free / 1e9:.0f} GB free; a first build needs {machine.DISK / 1e9:.0f} GB. "
             "Make room, or set FAIRLEAD_HOME to a folder on a larger disk"
         )
 

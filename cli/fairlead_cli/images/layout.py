@@ -3,6 +3,7 @@
 https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
 
+import hashlib
 import io
 import json
 import tarfile
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from fairlead_cli.images.store import Store
+from fairlead_cli.images.export import Exporter
 
 #: The name that an entry of index.json has.
 NAME = "org.opencontainers.image.ref.name"
+#: The whole of the file that marks a layout.
+LAYOUT = '{"imageLayoutVersion": "1.0.0"}'
 #: What containerd names the image on import.
 CONTAINERD_NAME = "io.containerd.image.name"
 
@@ -50,22 +53,30 @@ class Layout:
             if (name := entry.get("annotations", {}).get(NAME))
         ]
 
-    def push(self, store: Store, name: str, ref: str) -> Image:
-        """Copy an image out of the storage; blobs that are here already are not written again."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        store.buildah("push", "--quiet", "--disable-compression", name, f"oci:{self.folder}:{ref}")
-        image = self.find(ref)
-        assert image is not None
-        return image
+    def push(self, exporter: Exporter, name: str, ref: str) -> Image:
+        """Copy an image out of the storage under the name `ref`; blobs that are here already are not written again.
+
+        Raises BuildFailed.
+        """
+        (self.folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+        content = exporter.manifest(name)
+        manifest = json.loads(content)
+        for layer in manifest["layers"]:
+            if not self.blob(layer["digest"]).is_file():
+                exporter.write_layer(layer["digest"], self.blob(layer["digest"]))
+        config = manifest["config"]["digest"]
+        self.blob(config).write_bytes(exporter.config(name, config))
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.blob(digest).write_bytes(content)
+        entry = {"mediaType": manifest["mediaType"], "digest": digest, "size": len(content), "annotations": {NAME: ref}}
+        self._write_index([*(e for e in self._entries() if e.get("annotations", {}).get(NAME) != ref), entry])
+        return Image(ref, digest)
 
     def sweep(self, keep: Collection[str]) -> None:
         """Forget images that are not in `keep`, and delete blobs that nothing refers to any more."""
         entries = [entry for entry in self._entries() if entry.get("annotations", {}).get(NAME) in keep]
         used = {digest for entry in entries for digest in (entry["digest"], *self._blobs(entry["digest"]))}
-        index = self.folder / "index.json"
-        fresh = index.with_suffix(".new")
-        fresh.write_text(json.dumps({"schemaVersion": 2, "manifests": entries}), encoding="utf-8")
-        fresh.replace(index)
+        self._write_index(entries)
         for blob in (self.folder / "blobs" / "sha256").iterdir():
             if f"sha256:{blob.name}" not in used:
                 blob.unlink()
@@ -77,7 +88,7 @@ class Layout:
         annotations = {CONTAINERD_NAME: image.ref, NAME: image.ref.rpartition(":")[2]}
         index = {"schemaVersion": 2, "manifests": [{**descriptor, "annotations": annotations}]}
         with tarfile.open(fileobj=out, mode="w|", bufsize=1 << 20) as archive:
-            _add(archive, "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
+            _add(archive, "oci-layout", LAYOUT.encode())
             _add(archive, "index.json", json.dumps(index).encode())
             for digest in (image.digest, *self._blobs(image.digest)):
                 if digest not in without:
@@ -103,6 +114,13 @@ class Layout:
             yield content["config"]["digest"]
             for layer in content["layers"]:
                 yield layer["digest"]
+
+    def _write_index(self, entries: list[dict[str, Any]]) -> None:
+        (self.folder / "oci-layout").write_text(LAYOUT, encoding="utf-8")
+        index = self.folder / "index.json"
+        fresh = index.with_suffix(".new")
+        fresh.write_text(json.dumps({"schemaVersion": 2, "manifests": entries}), encoding="utf-8")
+        fresh.replace(index)
 
     def _entries(self) -> list[dict[str, Any]]:
         index = self.folder / "index.json"

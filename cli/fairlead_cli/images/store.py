@@ -22,9 +22,10 @@ class Store:
         self.folder = folder
         self.storage = folder / "storage"
         self.log = paths.home() / "logs" / "images.log"
+        self.driver = "vfs" if _on_overlay(folder) else "overlay"
         self._environment = {
             **os.environ,
-            "STORAGE_DRIVER": "vfs" if _on_overlay(folder) else "overlay",
+            "STORAGE_DRIVER": self.driver,
             "BUILDAH_ISOLATION": "chroot",
             # The blobs of a commit pass through here: beside the storage, not in a small or memory-backed /tmp.
             "TMPDIR": str(folder),
@@ -62,7 +63,8 @@ class Store:
             if configuration:
                 self.buildah("config", *configuration, container)
             self.buildah("umount", container)
-            self.buildah("commit", "--quiet", "--disable-compression", "--timestamp", "0", container, result)
+            # No --timestamp: Debian's bytecode of the standard library is valid for its files' times only.
+            self.buildah("commit", "--quiet", "--disable-compression", container, result)
         finally:
             self.buildah("rm", container)
 

@@ -18,6 +18,7 @@ CONTAINERD = "2.4.2"
 RUNC = "1.4.3"
 CNI = "1.9.1"
 COREDNS = "1.14.7"
+PAUSE = "1"
 HELM = "4.3.1"
 KWOK = "0.7.0"
 
@@ -131,6 +132,7 @@ PROGRAMS: dict[str, Program] = {
         ),
         _cni("main/ptp"),
         _cni("ipam/host-local"),
+        Program("pause", "pause", "fairlead.dev/local/pause", PAUSE),
         Program("coredns", "coredns", "fairlead.dev/local/coredns", COREDNS),
         Program("helm", "helm", "helm.sh/helm/v4/cmd/helm", HELM, fits=r"\bv4\.\d+\.\d+\b", ask=("version", "--short")),
         Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", KWOK, fits=r"\bv0\.7\.\d+\b"),

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fairlead_operator import __version__
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, WATCHED
 from fairlead_operator.controller.store import Store
 
@@ -70,4 +70,4 @@ class Metrics:
             "fairlead_engine_polls_failed", "Polls of a pod's /state that got no answer.", registry=self.registry
         )
         build = Gauge("fairlead_build_info", "The running release.", ["version"], registry=self.registry)
-        build.labels(version("fairlead")).set(1)
+        build.labels(__version__).set(1)

@@ -62,6 +62,20 @@ def test_only_one_setting_sizes_the_cache_of_the_cpu_engine() -> None:
     assert "VLLM_CPU_KVCACHE_SPACE" not in build_environment(config(device="CPU"))
 
 
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        pytest.param({}, ["--kv-cache-memory-bytes=1073741824"], id="unset: never a share of the node's memory"),
+        pytest.param({"kv_cache_memory_bytes": 5}, ["--kv-cache-memory-bytes=5"], id="a size stands alone"),
+        pytest.param(
+            {"gpu_memory_utilization_percent": 50}, ["--gpu-memory-utilization=0.5"], id="a share that was asked for"
+        ),
+    ],
+)
+def test_the_cache_of_the_cpu_engine(engine: dict[str, Any], expected: list[str]) -> None:
+    assert build_argv(config(device="CPU", engine=Engine(**engine))) == BARE + expected
+
+
 def test_secrets_in_the_command_are_not_shown() -> None:
     argv = ["--hf-token", "secret1", "--hf_token=secret2", "--x=hf_abcdefghijkl", "--seed=1"]
 

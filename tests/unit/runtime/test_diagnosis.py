@@ -141,6 +141,21 @@ CONTEXT = (
             None,
             id="a chat template that is not there",
         ),
+        pytest.param(
+            "ValueError: Available memory on node 0 (10.1/23.4 GiB) on startup is less than desired CPU memory utilization"
+            " (0.92, 21.53 GiB).",
+            "HostOutOfMemory",
+            "spec.engine.kvCacheMemory",
+            None,
+            id="a node without the memory that the CPU engine would take",
+        ),
+        pytest.param(
+            "torch.AcceleratorError: CUDA error: invalid device ordinal",
+            "NotEnoughGPUs",
+            "spec.parallelism",
+            None,
+            id="an accelerator that the pod was not given",
+        ),
     ],
 )
 def test_a_known_text_becomes_its_code(line: str, code: str, field: str, suggestion: str | None) -> None:
@@ -197,3 +212,23 @@ def test_hostile_text_takes_a_bounded_time() -> None:
     diagnose(["(" * 4000, "[" * 4000, "error: argument " + "a" * 4000] * 130)
 
     assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(
+            '(APIServer pid=7) INFO:     10.0.0.9:4711 - "GET /CUDA out of memory HTTP/1.1" 404 Not Found',
+            id="an access log line",
+        ),
+        pytest.param("INFO 11-24 02:10:10 [x.py:1] No space left on device", id="a line of level INFO"),
+    ],
+)
+def test_what_a_client_can_write_into_the_log_is_no_cause(line: str) -> None:
+    assert diagnose([line, "BarError: the real one"]).message == "BarError: the real one"
+
+
+def test_what_pydantic_adds_is_not_told() -> None:
+    line = "  Value error, Unknown quantization method: foo4. [type=value_error, input_value=ArgsKwargs((), {})]"
+
+    assert diagnose([line]).message == "Unknown quantization method: foo4."

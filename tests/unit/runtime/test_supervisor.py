@@ -84,19 +84,22 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 
 @contextmanager
-def supervised(directory: Path, engine: str, **limits: float) -> Iterator[Pod]:
+def supervised(
+    directory: Path, engine: str, *, environ: dict[str, str] | None = None, prelude: str = "", **limits: float
+) -> Iterator[Pod]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environ = os.environ | {
+    variables = os.environ | {
         "PYTHONPATH": str(RUNTIME),
         "FAIRLEAD_MANAGEMENT_PORT": str(port),
         "FAIRLEAD_TERMINATION_PATH": str(directory / "termination"),
         "TMPDIR": str(directory),
+        **(environ or {}),
     }
-    command = [sys.executable, "-P", "-c", SUPERVISE, ENGINE + engine, json.dumps(limits)]
+    command = [sys.executable, "-P", "-c", prelude + SUPERVISE, ENGINE + engine, json.dumps(limits)]
     with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, env=variables, stdout=log, stderr=subprocess.STDOUT)
     try:
         yield Pod(process, port, directory)
     finally:
@@ -256,3 +259,67 @@ def test_an_event_that_cannot_be_read_is_said_and_changes_nothing(tmp_path: Path
     with supervised(tmp_path, "os.write(writer._descriptor, b'{}\\n')\n" + SERVES) as pod:
         until(pod.ready, "ready")
         assert "cannot be read" in pod.log()
+
+
+def test_a_management_port_that_is_taken_is_said_in_the_record(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("", 0)) as taken,
+        supervised(tmp_path, SERVES, environ={"FAIRLEAD_MANAGEMENT_PORT": str(taken.getsockname()[1])}) as pod,
+    ):
+        assert pod.end() == 1
+        assert pod.record()["code"] == "PortInUse"
+
+
+def test_the_metrics_of_the_engine_are_passed_on_and_replaced_when_it_does_not_answer(tmp_path: Path) -> None:
+    answers = """
+import socket
+server = socket.socket(socket.AF_UNIX)
+server.bind(os.environ["FAIRLEAD_METRICS_SOCKET"])
+server.listen()
+answered, _ = server.accept()
+answered.recv(1000)
+answered.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nvllm:one 1\\n")
+answered.close()
+time.sleep(60)
+"""
+    with supervised(tmp_path, answers) as pod:
+        until(lambda: pod.get("/metrics")[1] == "vllm:one 1\n", "the engine's own metrics")
+
+        assert "fairlead_engine_stalled 0" in pod.get("/metrics")[1]
+
+
+def test_the_supervisor_stays_small(tmp_path: Path) -> None:
+    with supervised(tmp_path, SERVES) as pod:
+        until(pod.ready, "ready")
+        status = Path(f"/proc/{pod.process.pid}/status").read_text()
+        kilobytes = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
+
+        assert kilobytes < 20_000
+
+
+def test_a_second_stop_is_passed_on_too(tmp_path: Path) -> None:
+    twice = SERVES.replace("lambda *_: sys.exit(0)", "lambda *_: signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))")
+    with supervised(tmp_path, twice) as pod:
+        until(pod.ready, "ready")
+        pod.process.send_signal(signal.SIGTERM)
+        until(lambda: pod.state()["draining"], "draining")
+        pod.process.send_signal(signal.SIGTERM)
+
+        assert pod.end() == 3
+
+
+def test_a_request_that_is_no_request_is_refused(tmp_path: Path) -> None:
+    with supervised(tmp_path, "time.sleep(60)") as pod:
+        until(lambda: pod.get("/livez")[0] == 200, "alive")
+        for line, status in ((b"POST /livez HTTP/1.1", b"405"), (b"nonsense", b"400")):
+            with socket.create_connection(("127.0.0.1", pod.port), timeout=5) as client:
+                client.sendall(line + b"\r\n\r\n")
+                assert client.recv(100).split()[1] == status
+
+
+def test_a_kill_that_the_kernel_counted_is_a_lack_of_memory_whatever_the_log_says(tmp_path: Path) -> None:
+    counter = "import fairlead_runtime.supervisor as s\nkills = iter((4, 5))\ns.oom_kills = lambda: next(kills)\n"
+    engine = "print('CUDA out of memory', flush=True)\nos.kill(os.getpid(), signal.SIGKILL)"
+    with supervised(tmp_path, engine, prelude=counter) as pod:
+        assert pod.end() == 1
+        assert (pod.record()["code"], pod.record()["field"]) == ("HostOutOfMemory", "spec.resources.memory")

@@ -85,6 +85,16 @@ def test_the_time_without_work_does_not_count() -> None:
     assert watchdog.suspicion() is None
 
 
+def test_requests_given_up_at_their_deadline_do_not_hide_a_stuck_engine() -> None:
+    engine, clock = FakeEngine(), Clock()
+    watchdog = Watchdog(engine.seen(), Thresholds(), clock)
+    clock.now = 30
+    assert watchdog.suspicion() is None
+
+    engine.pending, clock.now = 0, 61
+    assert "no engine step for 61 s" in str(watchdog.suspicion())
+
+
 QUICK = Thresholds(canary_seconds=0.05, interval_seconds=0)
 
 

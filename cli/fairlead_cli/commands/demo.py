@@ -1,0 +1,92 @@
+"""`fairlead demo`."""
+
+import time
+
+import click
+from rich.console import Console
+
+from fairlead_cli.demo import questions, view
+from fairlead_cli.demo.kubectl import Kubectl
+from fairlead_cli.local import stack
+from fairlead_cli.local.stack import ROOT
+
+NAME = "demo"
+EXAMPLE = ROOT / "examples" / "demo.yaml"
+QUESTION = "What is fairlead?"
+#: Seconds for the first replica: the engine imports, loads and decodes on two cores.
+READY_WITHIN = 600
+
+
+@click.command()
+def demo() -> None:
+    """Start a real one-node Kubernetes here, install fairlead, and talk to a model.
+
+    The cluster stays up afterwards; `fairlead cluster down` takes it away without a trace.
+    """
+    console = Console()
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:5.0f} s[/]  {line}", highlight=False)
+
+    ready = stack.up(say)
+    kubectl = ready.kubectl
+    # A demo of before is gone first: this one shows the whole way.
+    kubectl.run("delete", "inferenceservices.fairlead.dev", NAME, "--ignore-not-found", "--wait")
+
+    command(console, f"kubectl apply -f {EXAMPLE.relative_to(ROOT)}")
+    kubectl.run("apply", "-f", str(EXAMPLE))
+    view.follow(console, kubectl, NAME, READY_WITHIN)
+    say(f"{NAME} is Ready")
+
+    converse(console, kubectl)
+    scale(console, kubectl)
+    console.print(kubectl.run("get", "infs", NAME, "-o", "wide"), markup=False, highlight=False)
+    what_next(console, kubectl)
+
+
+def converse(console: Console, kubectl: Kubectl) -> None:
+    """Ask through the OpenAI API and through /generate, then show some of the pod's metrics."""
+    address = f"http://{kubectl.get('service', NAME)['spec']['clusterIP']}"
+    command(console, f"curl {address}/v1/chat/completions -d '... {QUESTION} ...'")
+    console.print(f"  {questions.chat(address, NAME, QUESTION)}", style="bold", markup=False)
+
+    command(console, f"curl {address}/generate -d '...'")
+    console.print_json(data=questions.generate(address, QUESTION))
+
+    pod = kubectl.get("pods", "-l", f"fairlead.dev/service={NAME}")["items"][0]
+    management = f"http://{pod['status']['podIP']}:9090"
+    command(console, f"curl {management}/metrics")
+    for line in questions.metrics(management):
+        console.print(f"  {line}", markup=False, highlight=False, overflow="ellipsis", no_wrap=True)
+
+
+def scale(console: Console, kubectl: Kubectl) -> None:
+    """To two replicas, through the resource's own scale, back to one, and to two for the user to play with."""
+    for replicas in (2, 1, 2):
+        command(console, f"kubectl scale infs/{NAME} --replicas={replicas}")
+        kubectl.run("scale", f"infs/{NAME}", f"--replicas={replicas}")
+        view.follow(console, kubectl, NAME, READY_WITHIN)
+
+
+def command(console: Console, line: str) -> None:
+    """What a user would type for the step that follows."""
+    console.print(f"\n[bold cyan]$[/] {line}", highlight=False)
+
+
+def what_next(console: Console, kubectl: Kubectl) -> None:
+    """How to go on from here."""
+    console.print(
+        f"""
+Try next:
+  export KUBECONFIG={kubectl.kubeconfig}
+  {kubectl.program} get infs -w
+  {kubectl.program} explain infs.spec.engine
+  {kubectl.program} describe infs {NAME}
+  {kubectl.program} patch infs {NAME} --type merge -p '{{"spec":{{"engine":{{"maxModelLen":99999}}}}}}'   # see what the status says
+  .venv/bin/fairlead cluster down                 # leaves nothing behind
+""",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

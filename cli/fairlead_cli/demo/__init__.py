@@ -1,0 +1,1 @@
+"""`fairlead demo`: from a bare machine to a model that answers, told as it happens."""

@@ -1,0 +1,3 @@
+module fairlead.dev/local/pause
+
+go 1.26

@@ -1,0 +1,62 @@
+"""Everything fairlead on the local cluster: programs, images, the chart. The demo and the node tests stand on it."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlead_cli import images
+from fairlead_cli.demo.kubectl import Kubectl, run
+from fairlead_cli.images import Image
+from fairlead_cli.local import binaries, cluster
+from fairlead_cli.local.cluster import Cluster
+from fairlead_cli.local.progress import Progress
+
+ROOT = Path(__file__).resolve().parents[3]
+CHART = ROOT / "charts" / "fairlead"
+#: Where the chart is installed, and under which name.
+NAMESPACE = RELEASE = "fairlead-system"
+#: Helm waits this long for the operator to be ready.
+INSTALL_TIMEOUT = "180s"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running cluster with fairlead installed in it."""
+
+    cluster: Cluster
+    kubectl: Kubectl
+    images: Mapping[str, Image]
+
+
+def up(progress: Progress) -> Stack:
+    """Cluster, images and operator, each built only where it is missing. Raises LocalError.
+
+    The images and the programs are built side by side: one waits for the network and the disk, the other for the
+    processor.
+    """
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        building = beside.submit(images.build, progress=progress)
+        running = cluster.up(progress)
+        programs = binaries.ensure("kubectl", "helm", progress=progress)
+        built = building.result()
+    images.load(running, built, progress=progress)
+    kubectl = Kubectl(programs["kubectl"], running.kubeconfig)
+    progress("installing the chart")
+    install(programs["helm"], kubectl, built)
+    return Stack(running, kubectl, built)
+
+
+def install(helm: Path, kubectl: Kubectl, built: Mapping[str, Image]) -> None:
+    """`helm upgrade --install` of the chart with the local images."""
+    values = {
+        "image.reference": built["operator"].ref,
+        "runtime.image": built["runtime"].ref,
+        "runtime.imageCPU": built["runtime"].ref,
+    }
+    settings = [part for key, value in values.items() for part in ("--set-string", f"{key}={value}")]
+    run(
+        *(str(helm), "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace"),
+        *("--wait", "--timeout", INSTALL_TIMEOUT, *settings),
+        environment=kubectl.environment,
+    )
