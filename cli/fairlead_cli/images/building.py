@@ -48,7 +48,9 @@ def build(*names: str, progress: Progress = silent) -> dict[str, Image]:
         store = Store(folder())
         store.clean()
         try:
-            return {name: _build(name, store, progress) for name in wanted}
+            built = {name: _build(name, store, progress) for name in wanted}
+            _forget_old(store)
+            return built
         finally:
             store.release()
 
@@ -90,9 +92,9 @@ def _build(name: str, store: Store, progress: Progress) -> Image:
 
 
 def _product(store: Store, name: str, base: str, ref: str) -> None:
-    """The real Dockerfile, with the local base as its argument."""
+    """The real Dockerfile, with the local base as its argument; steps whose inputs did not change are not run again."""
     store.buildah(
-        *("bud", "--quiet", "--pull-never", "--timestamp", "0", "--build-arg", f"BASE={base}"),
+        *("bud", "--quiet", "--layers", "--pull-never", "--timestamp", "0", "--build-arg", f"BASE={base}"),
         *pipconfig.mounts(store.folder),
         *("--file", str(recipes.ROOT / name / "Dockerfile"), "--tag", ref, str(recipes.ROOT)),
     )
@@ -110,6 +112,19 @@ def _pack(source: Path, ref: str, store: Store, progress: Progress) -> Image:
     elif (named := layout().find(ref)) and named.digest == known.digest:
         return named
     return layout().push(Exporter(store.storage, store.driver), content, ref)
+
+
+def _forget_old(store: Store) -> None:
+    """Drop what earlier sources made: a base alone has 5 GB. Packed models stay, and so do images in a cluster."""
+    current = set(vars(recipes.tags()).values())
+    made = {name.rpartition(":")[0] for name in current}
+
+    def old(name: str) -> bool:
+        return name.rpartition(":")[0] in made and name not in current
+
+    for name in filter(old, store.names()):
+        store.buildah("rmi", "--force", name)
+    layout().sweep({image.ref for image in layout().images() if not old(image.ref)})
 
 
 def _step(store: Store, name: str, progress: Progress, make: Callable[[], None]) -> None:

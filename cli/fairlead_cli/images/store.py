@@ -52,7 +52,11 @@ class Store:
 
     def has(self, name: str) -> bool:
         """Whether an image of this name and tag was built."""
-        return name in self.buildah("images", "--format", "{{.Name}}:{{.Tag}}").splitlines()
+        return name in self.names()
+
+    def names(self) -> list[str]:
+        """All images that have a name, with their tags."""
+        return self.buildah("images", "--format", "{{.Name}}:{{.Tag}}").splitlines()
 
     @contextlib.contextmanager
     def root_of(self, base: str, result: str, configuration: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
