@@ -52,6 +52,11 @@ def disconnect(kube_proxy: Path | None, remembered: Path) -> None:
     for table, chain, rule in RULES:
         while call("iptables", "-w", "-t", table, "-D", chain, *rule).returncode == 0:
             pass
+    # kube-proxy's clean-up leaves this chain of its own behind.
+    for chain in ("INPUT", "OUTPUT"):
+        call("iptables", "-w", "-D", chain, "-j", "KUBE-FIREWALL")
+    for action in ("-F", "-X"):
+        call("iptables", "-w", action, "KUBE-FIREWALL")
     call("ip", "link", "delete", node.LINK)
     if remembered.exists():
         FORWARDING.write_text(remembered.read_text())
