@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check verify generate images lock clean
+.PHONY: help demo test check verify generate bench images lock clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,9 +22,16 @@ check: .venv/.ready ## Format, lint, types and import contracts
 verify: .venv/.ready generate ## Regenerate what is generated, and fail if that changes the tree
 	@$(BIN)/python cli/verify.py
 
-generate: .venv/.ready ## Write crds/ and the chart's copy of it from the models
+generate: .venv/.ready ## Write crds/, the chart's copy of it and the pages in docs/ from code and data
 	@$(BIN)/python -m fairlead_operator.api.crd
 	@$(BIN)/python -m fairlead_operator.api.crd charts/fairlead/files/crds
+	@$(BIN)/python -m fairlead_cli.failures_page docs/failures.md
+	@$(BIN)/python -m fairlead_cli.conditions_page docs/conditions.md
+	@$(BIN)/python -m fairlead_cli.profiles_page docs/profiles.md
+	@$(BIN)/python -m fairlead_cli.benchmarks_page docs/benchmarks
+
+bench: .venv/.ready ## fairlead's runtime against bare vLLM on this machine's CPU, as ratios; writes docs/benchmarks/
+	@$(BIN)/python benchmarks/runtime_cpu.py; passed=$$?; $(BIN)/python -m fairlead_cli.benchmarks_page docs/benchmarks; exit $$passed
 
 images: .venv/.ready ## Build the operator's, the runtime's and the demo model's image, without Docker
 	@$(BIN)/fairlead images build

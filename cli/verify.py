@@ -5,7 +5,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATED = ("crds", "charts/fairlead/files/crds")
+GENERATED = (
+    "crds",
+    "charts/fairlead/files/crds",
+    "docs/failures.md",
+    "docs/conditions.md",
+    "docs/profiles.md",
+    "docs/benchmarks/README.md",
+)
 
 
 def main() -> None:

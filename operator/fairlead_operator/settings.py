@@ -7,6 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fairlead_operator.core import engines
+
+#: Of vLLM, such as 0.32.0; a repackaged one adds a suffix.
+VERSION = r"^([0-9]+\.[0-9]+[-+.0-9A-Za-z]*)?$"
 #: The kubelet mounts it into every pod with a service account.
 NAMESPACE_PATH = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -28,6 +32,11 @@ class Settings(BaseSettings):
     runtime_image: Annotated[str, Field(min_length=1, max_length=512)]
     #: Image of pods with resources.device CPU.
     runtime_image_cpu: Annotated[str, Field(min_length=1, max_length=512)]
+    #: vLLM's version in runtime_image: arguments are judged by its parser before a pod is made. Empty when it is not known, and
+    #: then the engine itself refuses them at start.
+    engine_version: Annotated[str, Field(pattern=VERSION)] = engines.ACCELERATOR
+    #: The same of runtime_image_cpu.
+    engine_version_cpu: Annotated[str, Field(pattern=VERSION)] = engines.CPU
     #: Where the Lease lies.
     namespace: str = Field(default_factory=own_namespace)
     #: Identity in the Lease and in events; two running operators must differ in it.
@@ -38,6 +47,9 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     #: HF_ENDPOINT of the pods; empty leaves huggingface_hub's own.
     hub_endpoint: str = ""
+    #: Comma-separated registries, or registries with a path, whose images services may name in spec.image and as oci://
+    #: models; empty allows all. The two runtime images above are always allowed.
+    allowed_images: str = ""
     log_format: Literal["text", "json"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     #: Port of /livez, /readyz and /metrics; 0 takes a free one.
@@ -50,4 +62,13 @@ class Settings(BaseSettings):
     @property
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces to serve; empty means all."""
-        return tuple(sorted({name.strip() for name in self.watch_namespaces.split(",") if name.strip()}))
+        return _entries(self.watch_namespaces)
+
+    @property
+    def image_prefixes(self) -> tuple[str, ...]:
+        """Registries and repositories that services may name; empty means all."""
+        return tuple(entry.rstrip("/") for entry in _entries(self.allowed_images))
+
+
+def _entries(text: str) -> tuple[str, ...]:
+    return tuple(sorted({entry.strip() for entry in text.split(",") if entry.strip()}))

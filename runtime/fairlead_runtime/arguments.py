@@ -1,21 +1,21 @@
 """RuntimeConfig -> vLLM's command line and environment. Pure; vLLM's own parser reads the result.
 
-Fields that are unset leave their flag out, so that the engine's own default holds whatever its version. The forms used here are
-the same from vLLM 0.26 to 0.33.
+A field that is unset is the profile's to fill; where that says nothing either its flag is left out, so that the engine's own
+default holds whatever its version. The forms used here are the same from vLLM 0.26 to 0.33.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 
-from fairlead_runtime import locations
+from fairlead_runtime import locations, profiles
 from fairlead_runtime.config import Device, Engine, RuntimeConfig
 from fairlead_runtime.diagnosis import redact
 
 #: Flags whose value is never shown.
 SECRET_FLAGS = ("--hf-token", "--api-key")
-#: KV cache of the CPU engine where no field sizes it. Its own default is a share of all memory of the node (0.92, not of the pod's
-#: limit), which a pod never has.
-CPU_KV_CACHE_BYTES = 1024**3
+#: KV cache of the CPU engine where no field sizes it, documented at spec.engine.kvCacheMemory. Its own default is a share of all
+#: memory of the node (0.92, not of the pod's limit), which a pod never has.
+CPU_KV_CACHE_BYTES = 512 * 1024**2
 
 
 def build_argv(config: RuntimeConfig, environ: Mapping[str, str] | None = None) -> list[str]:
@@ -24,6 +24,7 @@ def build_argv(config: RuntimeConfig, environ: Mapping[str, str] | None = None) 
     `environ` moves the port outside a pod (see locations.py). Arguments of the user stand last: what they may hold was
     judged by the operator.
     """
+    config = with_profile(config)
     model = config.model
     argv = [
         f"--model={model.path or model.repository or ''}",
@@ -38,14 +39,26 @@ def build_argv(config: RuntimeConfig, environ: Mapping[str, str] | None = None) 
         argv.append(f"--tensor-parallel-size={config.parallelism.tensor}")
     if config.parallelism.pipeline > 1:
         argv.append(f"--pipeline-parallel-size={config.parallelism.pipeline}")
+    return [*argv, *_engine(config.engine, kv_cache_memory_bytes(config)), *config.engine.extra_args]
+
+
+def with_profile(config: RuntimeConfig) -> RuntimeConfig:
+    """`config` with what its profile decides written out, as if the user had: what the user did write stays."""
+    engine = config.engine.model_dump(by_alias=True, exclude_defaults=True)
+    decided = profiles.chosen(engine)
+    extra = (*(f"{flag}={value}" for flag, value in decided.flags.items()), *config.engine.extra_args)
+    return config.model_copy(update={"engine": Engine.model_validate({**engine, **decided.fields, "extraArgs": extra})})
+
+
+def kv_cache_memory_bytes(config: RuntimeConfig) -> int | None:
+    """The size of the KV cache that is asked for; None leaves it to the engine's share of the accelerator's memory."""
     engine = config.engine
-    sized = engine.kv_cache_memory_bytes is not None or engine.gpu_memory_utilization_percent is not None
-    if config.device is Device.CPU and not sized:
-        argv.append(f"--kv-cache-memory-bytes={CPU_KV_CACHE_BYTES}")
-    return [*argv, *_engine(engine), *engine.extra_args]
+    if engine.kv_cache_memory_bytes is not None or engine.gpu_memory_utilization_percent is not None:
+        return engine.kv_cache_memory_bytes
+    return CPU_KV_CACHE_BYTES if config.device is Device.CPU else None
 
 
-def _engine(engine: Engine) -> list[str]:
+def _engine(engine: Engine, kv_cache: int | None) -> list[str]:
     length = engine.max_model_len
     share = engine.gpu_memory_utilization_percent
     values: dict[str, object | None] = {
@@ -53,7 +66,8 @@ def _engine(engine: Engine) -> list[str]:
         "max-num-seqs": engine.max_num_seqs,
         "max-num-batched-tokens": engine.max_num_batched_tokens,
         "gpu-memory-utilization": None if share is None else share / 100,
-        "kv-cache-memory-bytes": engine.kv_cache_memory_bytes,
+        "kv-cache-memory-bytes": kv_cache,
+        "block-size": engine.block_size,
         "dtype": engine.dtype,
         "kv-cache-dtype": engine.kv_cache_dtype,
         "quantization": engine.quantization,
@@ -77,9 +91,13 @@ def _engine(engine: Engine) -> list[str]:
     return argv
 
 
-def build_environment(config: RuntimeConfig) -> dict[str, str]:
-    """What the engine's processes find in their environment beside what the pod sets."""
+def build_environment(config: RuntimeConfig, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What the engine's processes find in their environment beside what the pod sets. `environ` moves paths outside a pod."""
+    drafting = config.engine.speculative and config.engine.speculative.model
+    hub = config.model.repository or drafting
     return {
+        # Read by huggingface_hub for each request; a file that is not there is no token.
+        **({"HF_TOKEN_PATH": locations.hub_token_path(environ or {})} if hub else {}),
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         # The supervisor's deadline comes first and has the better message; vLLM's own default would end long loads early.

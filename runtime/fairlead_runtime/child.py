@@ -15,8 +15,8 @@ from fairlead_runtime.ring import LogRing, Tee
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-#: Seconds for the last lines to come through after the last writer is gone.
-_LAST_LINES = 5.0
+#: Seconds for the last lines and events to come through after the last writer is gone.
+LAST_WORDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Engine:
     def last_lines_read(self) -> None:
         """Wait until the output has come through, a few seconds at most: a process that escaped may hold it open."""
         for tee in self.tees:
-            tee.join(_LAST_LINES)
+            tee.join(LAST_WORDS)
 
 
 def start(command: Sequence[str], environ: Mapping[str, str], ring: LogRing) -> Engine:

@@ -6,9 +6,10 @@ a runtime that is older than its operator must say so instead of ignoring what w
 """
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -20,18 +21,22 @@ from fairlead_runtime.locations import (
     HUB_TOKEN_PATH,
     MANAGEMENT_PORT,
     MODEL_PATH,
+    PINNED_PATH,
     SERVING_PORT,
     TERMINATION_PATH,
 )
+from fairlead_runtime.profiles import Profile
 
 #: The operator takes the pod's paths and ports from here too.
 __all__ = [
     "API_KEYS_PATH",
     "CACHE_PATH",
+    "COMMIT",
     "CONFIG_PATH",
     "HUB_TOKEN_PATH",
     "MANAGEMENT_PORT",
     "MODEL_PATH",
+    "PINNED_PATH",
     "SERVING_PORT",
     "TERMINATION_PATH",
     "Config",
@@ -39,6 +44,8 @@ __all__ = [
     "Engine",
     "Model",
     "Parallelism",
+    "Profile",
+    "RateLimit",
     "RuntimeConfig",
     "Seconds",
     "Serving",
@@ -55,6 +62,10 @@ class Device(StrEnum):
 
     ACCELERATOR = "Accelerator"
     CPU = "CPU"
+
+
+#: The name of a commit, which moves no more.
+COMMIT: Final = re.compile(r"^[0-9a-f]{40}$")
 
 
 class Config(BaseModel):
@@ -77,6 +88,11 @@ class Model(Config):
     revision: str | None = None
     trust_remote_code: bool = False
 
+    @property
+    def moves(self) -> bool:
+        """Whether what is asked for is a branch or a tag of a hub, and may be another commit tomorrow."""
+        return self.repository is not None and not COMMIT.match(self.revision or "")
+
 
 class Speculative(Config):
     """Speculative decoding, in vLLM's words: `--speculative-config`."""
@@ -87,13 +103,15 @@ class Speculative(Config):
 
 
 class Engine(Config):
-    """vLLM's engine arguments that have a field of their own; unset means vLLM's own default."""
+    """vLLM's engine arguments that have a field of their own; unset means what the profile says, or else vLLM's own default."""
 
+    profile: Profile | None = None
     max_model_len: TokenCount | Literal["Auto"] | None = None
     max_num_seqs: Annotated[int, Field(ge=1, le=65_536)] | None = None
     max_num_batched_tokens: TokenCount | None = None
     gpu_memory_utilization_percent: Annotated[int, Field(ge=1, le=100)] | None = None
     kv_cache_memory_bytes: Annotated[int, Field(ge=1)] | None = None
+    block_size: Annotated[int, Field(ge=1, le=4096)] | None = None
     dtype: str | None = None
     kv_cache_dtype: str | None = None
     quantization: str | None = None
@@ -111,6 +129,14 @@ class Parallelism(Config):
     pipeline: Annotated[int, Field(ge=1, le=64)] = 1
 
 
+class RateLimit(Config):
+    """A token bucket for each API key, or one for the port without keys."""
+
+    requests_per_second: Annotated[int, Field(ge=1, le=100_000)]
+    #: Requests that may come at once; unset, as many as in a second.
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
 class Serving(Config):
     """What the serving port promises."""
 
@@ -120,6 +146,9 @@ class Serving(Config):
     request_timeout_seconds: Seconds = 300
     #: How long running requests may go on after SIGTERM and the lame-duck phase, in seconds.
     drain_seconds: Annotated[int, Field(ge=0, le=3600)] = 300
+    #: Requests that may wait beside those that the engine runs at a time; None for any number.
+    max_queued_requests: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    rate_limit: RateLimit | None = None
 
 
 class RuntimeConfig(Config):

@@ -2,12 +2,16 @@
 
 SIGTERM -> lame duck: everything is still served, every response says `Connection: close`, so that pools move away while endpoints
 do -> refusing: 503 for what is new, what runs goes on for at most `drain_seconds` -> the rest is ended with an honest error.
+
+A stream that began before SIGTERM could not say that its connection closes, and its client's pool may send the next request here the
+moment it ends. Closing the connection then would lose that request, and so would 503: it is served, and told that the connection closes.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Collection, Coroutine
 from enum import StrEnum
 
 from fairlead_runtime.exchange import GRACE_SECONDS, Exchange
@@ -18,8 +22,14 @@ logger = logging.getLogger(__name__)
 
 #: Endpoints that still send here after preStop's sleep get this much more; seconds.
 LAME_DUCK_SECONDS = 5.0
+#: How long a connection stays open behind a response that did not announce its end: a pool that has the next request sends it at once.
+HAND_OVER_SECONDS = 1.0
 #: Another replica, or this one restarted behind the same Service, answers after about this long; seconds.
 RETRY_AFTER_SECONDS = 1
+
+
+#: Host and port at the other end of a connection: what ASGI tells of the connection that a request came on.
+Client = tuple[str, int]
 
 
 class Admission(StrEnum):
@@ -39,6 +49,10 @@ class Gate:
         self._inside: set[Exchange] = set()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._handed_over = asyncio.Event()
+        #: At the other end of the connections that were not told to close.
+        self._unaware: set[Client] = set()
+        self._half_time = self._end = 0.0
         self.admission = Admission.STARTING
         #: Cleared by the watchdog: GET /health must not call a stuck engine ready.
         self.healthy = True
@@ -68,9 +82,35 @@ class Gate:
         if not self._inside:
             self._empty.set()
 
+    def refuse(self, drain_seconds: float, unaware: Collection[Client]) -> None:
+        """From now on nobody enters but those who could not know, see `hands_over`."""
+        self.admission = Admission.REFUSING
+        self._unaware = set(unaware)
+        now = time.monotonic()
+        self._half_time, self._end = now + drain_seconds / 2, now + drain_seconds
+
+    def hands_over(self, client: Client, deadline: float) -> bool:
+        """Whether a request is served although new ones are refused: once on a connection that was not told to close.
+
+        Only while there is time for it: for all of its deadline, or for half of the drain.
+        """
+        now = time.monotonic()
+        if client not in self._unaware or (now > self._half_time and now + deadline > self._end):
+            return False
+        self._unaware.discard(client)
+        self._handed_over.set()
+        return True
+
     async def emptied(self) -> None:
-        """Returns once nobody is inside."""
+        """Returns once nobody is inside, and nobody is expected who could not know that this replica stops."""
         await self._empty.wait()
+        while self._unaware:
+            self._handed_over.clear()
+            try:
+                await asyncio.wait_for(self._handed_over.wait(), HAND_OVER_SECONDS)
+            except TimeoutError:
+                return
+            await self._empty.wait()
 
     async def end_all(self, refusal: Refusal, *, reason: str) -> None:
         """Ends every request inside and waits until their last words are out, for a bounded time."""
@@ -91,16 +131,22 @@ def stopping() -> Refusal:
 
 
 async def drain(
-    gate: Gate, *, drain_seconds: float, hurry: asyncio.Event, lame_duck_seconds: float = LAME_DUCK_SECONDS
+    gate: Gate,
+    *,
+    drain_seconds: float,
+    hurry: asyncio.Event,
+    lame_duck_seconds: float = LAME_DUCK_SECONDS,
+    let_go: Callable[[], Collection[Client]] = tuple,
 ) -> None:
     """Returns when no request is left. `hurry` (a second SIGTERM) skips all waiting.
 
+    let_go: called when new requests are refused from then on; closes idle connections and returns the clients of the others.
     The lame duck is not cut short when nothing runs: requests on their way here are what it is for.
     """
     gate.admission = Admission.LAME_DUCK
     logger.info("Stopping: serving for %g s more, %d request(s) running", lame_duck_seconds, len(gate))
     await _first(hurry.wait(), seconds=lame_duck_seconds)
-    gate.admission = Admission.REFUSING
+    gate.refuse(drain_seconds, let_go())
     logger.info("Stopping: refusing new requests, %d running for at most %g s", len(gate), drain_seconds)
     await _first(gate.emptied(), hurry.wait(), seconds=drain_seconds)
     if len(gate):

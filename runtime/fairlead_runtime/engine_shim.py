@@ -16,7 +16,7 @@ _CLI_ARGS = (
     "vllm.entrypoints.launchers.cli_args",
     "vllm.entrypoints.openai.cli_args",
 )
-_ENTRY = ("vllm.entrypoints.launchers.api_server.entry", "vllm.entrypoints.openai.api_server")
+ENTRY = ("vllm.entrypoints.launchers.api_server.entry", "vllm.entrypoints.openai.api_server")
 _APP = ("vllm.entrypoints.launchers.app", "vllm.entrypoints.openai.api_server")
 _APP_STATE = ("vllm.entrypoints.launchers.api_server.app_state", "vllm.entrypoints.openai.api_server")
 _LAUNCHER = ("vllm.entrypoints.launchers.launcher", "vllm.entrypoints.openai.api_server")
@@ -41,24 +41,32 @@ class Functions:
 def load() -> Functions:
     """Imports vLLM. Raises ImportError when it is none of the supported versions."""
     # First: it chooses `spawn` for the engine's processes; with the library's own default, fork, a CUDA engine cannot start.
-    _find("cli_env_setup", _CLI_ENV_SETUP)()
+    find("cli_env_setup", _CLI_ENV_SETUP)()
     logging = importlib.import_module("vllm.logger")
     return Functions(
         version=str(importlib.import_module("vllm").__version__),
-        make_arg_parser=_find("make_arg_parser", _CLI_ARGS),
-        validate_parsed_serve_args=_find("validate_parsed_serve_args", _CLI_ARGS),
+        make_arg_parser=find("make_arg_parser", _CLI_ARGS),
+        validate_parsed_serve_args=find("validate_parsed_serve_args", _CLI_ARGS),
         # Absent before 0.32: logging was configured at import.
         configure_logging_from_args=getattr(logging, "configure_logging_from_args", lambda _: None),
-        decorate_logs=_find("decorate_logs", ("vllm.utils.system_utils",)),
-        setup_server=_find("setup_server", _LAUNCHER),
-        build_async_engine_client=_find("build_async_engine_client", _ENTRY),
-        build_app=_find("build_app", _APP),
-        init_app_state=_find("init_app_state", _APP_STATE),
-        argument_parser=_find("FlexibleArgumentParser", ("vllm.utils.argparse_utils",)),
+        decorate_logs=find("decorate_logs", ("vllm.utils.system_utils",)),
+        setup_server=find("setup_server", _LAUNCHER),
+        build_async_engine_client=find("build_async_engine_client", ENTRY),
+        build_app=find("build_app", _APP),
+        init_app_state=find("init_app_state", _APP_STATE),
+        argument_parser=find("FlexibleArgumentParser", ("vllm.utils.argparse_utils",)),
     )
 
 
-def _find(name: str, modules: tuple[str, ...]) -> Any:
+def remember_environment() -> None:
+    """Lets the front end read each environment variable once, as vLLM's other processes do; it asks for one with every token."""
+    environment: Any = importlib.import_module("vllm.envs")
+    if hasattr(environment, "enable_envs_cache"):
+        environment.enable_envs_cache()
+
+
+def find(name: str, modules: tuple[str, ...]) -> Any:
+    """`name` from the first of `modules` that has it. Raises ImportError when none has."""
     for module in modules:
         try:
             found = getattr(importlib.import_module(module), name, None)
@@ -69,3 +77,12 @@ def _find(name: str, modules: tuple[str, ...]) -> Any:
         if found is not None:
             return found
     raise ImportError(f"this vLLM has no {name} in any of {', '.join(modules)}; fairlead knows vLLM 0.26 to 0.33")
+
+
+def death(engine: Any) -> str:
+    """Why a dead engine is dead, as far as its process tells: vLLM's own exception only points at the log. engine: AsyncLLM."""
+    manager: Any = getattr(getattr(getattr(engine, "engine_core", None), "resources", None), "engine_manager", None)
+    # Absent in some of the versions.
+    ended = manager.finished_procs() if hasattr(manager, "finished_procs") else {}
+    told = f"; ended processes: {ended}" if any(ended.values()) else ""
+    return f"EngineDeadError: the engine's process ended while serving{told}"

@@ -2,7 +2,8 @@
 
 An engine's request is only aborted when the application hears `http.disconnect`; cancelling the task around it does not reach
 vLLM's handlers, which run in tasks of their own. So ending a request early means: a synthetic disconnect towards the application,
-and an honest last word towards the client (a status if none was sent, an error event on a stream).
+and an honest last word towards the client (a status if none was sent, an error event on a stream). An application that has finished
+parts of its answer can take the end over and say the last word itself.
 """
 
 import asyncio
@@ -20,8 +21,14 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: How long an application may take to come to its end after its disconnect, and a slow client to take the last word; seconds.
 GRACE_SECONDS = 2.0
+#: How long a body may take to arrive: until then its request holds a place that others wait for; seconds.
+BODY_SECONDS = 30.0
 #: What a client that went away before its answer is counted as; nobody receives it. nginx's number for the same.
 CLIENT_CLOSED_REQUEST = 499
+#: The extension in a request's scope that holds Exchange.take_over.
+EARLY_END = "fairlead.early_end"
+#: The extension that holds Exchange.direct.
+CHUNKS = "fairlead.chunks"
 
 
 class Exchange:
@@ -45,8 +52,16 @@ class Exchange:
         self._body_limit = body_limit
         self._headers = headers
         self._closing = closing
-        self._ended: asyncio.Future[Refusal] = asyncio.get_running_loop().create_future()
-        self._sending = asyncio.Lock()
+        loop = asyncio.get_running_loop()
+        #: An early end is asked for; the refusal is what the client is to hear.
+        self._ended: asyncio.Future[Refusal] = loop.create_future()
+        #: From here on the application hears a disconnect, and what it sends is swallowed.
+        self._cut: asyncio.Future[None] = loop.create_future()
+        self._taken_over = False
+        #: The application's messages that the server has not taken yet, and what is set once there are none: see _last_word.
+        self._sending = 0
+        self._sent = asyncio.Event()
+        self._body_read = False
         self._event_stream = False
         self._finished = False
         #: The status sent, or None while nothing was.
@@ -61,15 +76,35 @@ class Exchange:
         if not self._ended.done() and not self._finished:
             self.aborted = reason
             self._ended.set_result(refusal)
+            if not self._taken_over:
+                self._cut.set_result(None)
+
+    def take_over(self) -> "asyncio.Future[Refusal]":
+        """For an application that has something to save from an early end, called before there is one.
+
+        When the end is asked for, the future holds what the client is to hear about what is not finished, and the application has
+        GRACE_SECONDS for its own answer before it is cut like any other.
+        """
+        self._taken_over = not self._ended.done()
+        return self._ended
 
     async def run(self, application: Application, scope: Scope, *, deadline: float, late: Refusal) -> None:
         """Runs the application for at most `deadline` seconds; then `late` is the answer."""
-        task = asyncio.ensure_future(application(scope, self.receive, self.send))
+        extensions = {**scope.get("extensions", {}), EARLY_END: self.take_over, CHUNKS: self.direct}
+        task = asyncio.ensure_future(application({**scope, "extensions": extensions}, self.receive, self.send))
         try:
-            await _first(task, self._ended, seconds=deadline)
+            await _first(task, self._ended, seconds=min(deadline, BODY_SECONDS))
+            if deadline > BODY_SECONDS and not (task.done() or self._ended.done()):
+                if self._body_read:
+                    await _first(task, self._ended, seconds=deadline - BODY_SECONDS)
+                else:
+                    self.end(body_too_slow(), reason="body")
             if not task.done():
                 self.end(late, reason="deadline")
             if self._ended.done():
+                if not self._cut.done():
+                    await asyncio.wait({task}, timeout=GRACE_SECONDS)
+                    self._cut.set_result(None)
                 await self._last_word(self._ended.result())
                 await asyncio.wait({task}, timeout=GRACE_SECONDS)
         finally:
@@ -91,12 +126,12 @@ class Exchange:
         await self._deliver({"type": "http.response.body", "body": body, "more_body": False})
 
     async def receive(self) -> Message:
-        """The client's next message, or a disconnect once the request was ended early."""
-        if self._ended.done():
+        """The client's next message, or a disconnect once the request was cut."""
+        if self._cut.done():
             return {"type": "http.disconnect"}
         message = asyncio.ensure_future(self._receive())
         try:
-            await _first(message, self._ended)
+            await _first(message, self._cut)
         finally:
             if not message.done():
                 message.cancel()
@@ -108,22 +143,38 @@ class Exchange:
         elif self._over_limit(received):
             self.end(too_large(self._body_limit), reason="body")
             return {"type": "http.disconnect"}
+        elif not received.get("more_body", False):
+            self._body_read = True
         return received
 
     async def send(self, message: Message) -> None:
-        """What the application answers; swallowed once the request was ended early."""
-        async with self._sending:
-            if not self._ended.done():
-                await self._deliver(message)
+        """What the application answers; swallowed once the request was cut."""
+        if self._cut.done():
+            return
+        # A count and no lock: this runs for every chunk of every stream.
+        self._sending += 1
+        try:
+            await self._send(self._outgoing(message))
+        finally:
+            self._sending -= 1
+            if not self._sending:
+                self._sent.set()
+
+    def direct(self) -> Send | None:
+        """The way out for the chunks of a stream that has begun; None while its start is still on its way through the application."""
+        return None if self.status is None else self.send
 
     def _over_limit(self, message: Message) -> bool:
         self._body_left -= len(message.get("body", b""))
         return self._body_left < 0
 
     async def _last_word(self, refusal: Refusal) -> None:
-        """A client that does not read holds the lock or the send: it gets no word, and its connection is closed by the server."""
+        """A client that does not read holds up the message before or this one: it gets no word, and the server closes its connection."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_SECONDS), self._sending:
+            async with asyncio.timeout(GRACE_SECONDS):
+                while self._sending:
+                    self._sent.clear()
+                    await self._sent.wait()
                 if self.status is None:
                     await self.refuse(refusal)
                 elif self._event_stream and not self._finished:
@@ -132,6 +183,10 @@ class Exchange:
                 # Any other body has a length that can no longer be kept: returning without its end cuts the connection.
 
     async def _deliver(self, message: Message) -> None:
+        await self._send(self._outgoing(message))
+
+    def _outgoing(self, message: Message) -> Message:
+        """`message` as it goes out, and what is known of the response from then on."""
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
             present = {name.lower() for name, _ in headers}
@@ -146,7 +201,7 @@ class Exchange:
             message = {**message, "headers": headers}
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             self._finished = True
-        await self._send(message)
+        return message
 
 
 async def _first(*futures: asyncio.Future[Any], seconds: float | None = None) -> None:
@@ -155,4 +210,14 @@ async def _first(*futures: asyncio.Future[Any], seconds: float | None = None) ->
 
 def too_large(limit: int) -> Refusal:
     """413 naming the limit in bytes."""
-    return Refusal(413, f"The request body is larger than {limit} bytes; send a shorter prompt.", "request_too_large")
+    return Refusal(
+        413,
+        f"The request body is larger than {limit} bytes; send a shorter prompt, or split the batch.",
+        "request_too_large",
+    )
+
+
+def body_too_slow() -> Refusal:
+    """408 naming the time in seconds."""
+    message = f"The request body did not arrive within {BODY_SECONDS:g} s; send it at once."
+    return Refusal(408, message, "request_timeout")

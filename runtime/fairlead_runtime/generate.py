@@ -1,8 +1,7 @@
 """POST /generate: the shortest way to text. One prompt in, one answer out, every number in tokens of the model's own tokenizer.
 
-Answers {"text", "tokens_generated", "latency_seconds", "tokens_per_second", "request_id", "model", "finish_reason"}. With
-`stream: true` server-sent events: {"text"} as it is decoded, then one with finish_reason and usage, then [DONE]. Errors have OpenAI's
-shape and name the parameter. Imports no engine: the engine is whatever has the methods of TextEngine.
+With `stream: true` the answer is server-sent events: {"text"} as it is decoded, then one with finish_reason and usage, then [DONE].
+Errors have OpenAI's shape and name the parameter. Imports no engine: the engine is whatever has the methods of TextEngine.
 """
 
 import asyncio
@@ -11,36 +10,14 @@ import json
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fairlead_runtime.exchange import CLIENT_CLOSED_REQUEST
+from fairlead_runtime.generate_schema import DEFAULT_MAX_TOKENS, STREAMED, GenerateAnswer, GenerateRequest, parse
 from fairlead_runtime.refusals import Refusal, RefusedError, bad_request
-
-#: Tokens generated when the request does not say, if the context has room for them.
-DEFAULT_MAX_TOKENS = 256
-#: The engine's own limit (VLLM_MAX_STOP_STRINGS).
-MAX_STOPS = 4
-
-Stop = Annotated[str, Field(min_length=1, max_length=1000)]
-
-
-class GenerateRequest(BaseModel):
-    """Unset sampling fields mean the model's own generation_config, then vLLM's defaults, as on the OpenAI routes."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    prompt: Annotated[str, Field(min_length=1)]
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
-    #: 0 considers every token.
-    top_k: Annotated[int, Field(ge=0)] | None = None
-    stop: Annotated[list[Stop], Field(max_length=MAX_STOPS)] = Field(default_factory=list)
-    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +42,8 @@ class TextEngine(Protocol):
 
     model: str
     max_model_len: int
+    #: Sequences that the engine computes at a time.
+    max_num_seqs: int
 
     async def read_prompt(self, text: str) -> Prompt:
         """Tokenized, outside the event loop's thread."""
@@ -81,36 +60,29 @@ def router(engine: TextEngine) -> APIRouter:
     async def generate(request: Request) -> Response:
         try:
             asked = parse(await request.body())
-            return await _while_connected(request, _answer(engine, asked, request.headers.get("x-request-id", "")))
+            return await while_connected(request, _answer(engine, asked, request.headers.get("x-request-id", "")))
         except RefusedError as refused:
-            refusal = refused.refusal
-            headers = {name.decode(): value.decode() for name, value in refusal.headers()}
-            return Response(refusal.body(), refusal.status, headers)
+            return refused_response(refused)
 
     routes = APIRouter()
-    schema = {"required": True, "content": {"application/json": {"schema": GenerateRequest.model_json_schema()}}}
+    schema = GenerateRequest.model_json_schema()
     routes.add_api_route(
-        "/generate", generate, methods=["POST"], response_model=None, openapi_extra={"requestBody": schema}
+        "/generate",
+        generate,
+        methods=["POST"],
+        response_model=None,
+        summary="Text for one prompt",
+        description="The whole answer, or with `stream: true` server-sent events that end with `data: [DONE]`.",
+        responses={
+            200: {
+                "model": GenerateAnswer,
+                "description": "The answer.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}, "example": STREAMED}},
+            }
+        },
+        openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}},
     )
     return routes
-
-
-def parse(body: bytes) -> GenerateRequest:
-    """Raises RefusedError naming the first field that is wrong."""
-    try:
-        return GenerateRequest.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        if first["type"] == "json_invalid":
-            raise bad_request(f"The body is not JSON: {first['msg']}.", param=None, code="invalid_json") from None
-        if not first["loc"]:
-            raise bad_request("The body must be a JSON object.", param=None) from None
-        field = str(first["loc"][0])
-        message = {
-            "extra_forbidden": f"{field} is not a field of /generate; known are {', '.join(GenerateRequest.model_fields)}.",
-            "missing": f"{field} is missing.",
-        }.get(first["type"], f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.")
-        raise bad_request(message, param=field) from None
 
 
 def sampling_of(asked: GenerateRequest, prompt: Prompt, max_model_len: int) -> dict[str, Any]:
@@ -132,15 +104,24 @@ def sampling_of(asked: GenerateRequest, prompt: Prompt, max_model_len: int) -> d
 
 
 async def _answer(engine: TextEngine, asked: GenerateRequest, request_id: str) -> Response:
+    if not asked.stream:
+        answer = await complete(engine, asked, request_id)
+        return Response(answer.model_dump_json().encode(), media_type="application/json")
+    prompt = await engine.read_prompt(asked.prompt)
+    sampling = sampling_of(asked, prompt, engine.max_model_len)
+    steps = engine.generate(prompt, sampling, request_id, output="deltas")
+    # The first step decides the status: a full queue or a dead engine must not come as 200.
+    first = await anext(steps)
+    events = _events(first, steps, prompt, request_id, engine.model)
+    return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+async def complete(engine: TextEngine, asked: GenerateRequest, request_id: str) -> GenerateAnswer:
+    """The whole answer. Raises RefusedError. Cancelling it aborts the request in the engine."""
     started = time.perf_counter()
     prompt = await engine.read_prompt(asked.prompt)
     sampling = sampling_of(asked, prompt, engine.max_model_len)
-    steps = engine.generate(prompt, sampling, request_id, output="deltas" if asked.stream else "whole")
-    if asked.stream:
-        # The first step decides the status: a full queue or a dead engine must not come as 200.
-        first = await anext(steps)
-        events = _events(first, steps, prompt, request_id, engine.model)
-        return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-store"})
+    steps = engine.generate(prompt, sampling, request_id, output="whole")
     text, tokens, reason = "", 0, None
     async with contextlib.aclosing(steps):
         async for step in steps:
@@ -148,16 +129,15 @@ async def _answer(engine: TextEngine, asked: GenerateRequest, request_id: str) -
     if reason in UNFINISHED:
         raise RefusedError(UNFINISHED[reason])
     seconds = time.perf_counter() - started
-    answer = {
-        "text": text,
-        "tokens_generated": tokens,
-        "latency_seconds": round(seconds, 6),
-        "tokens_per_second": round(tokens / seconds, 3),
-        "request_id": request_id,
-        "model": engine.model,
-        "finish_reason": reason,
-    }
-    return Response(json.dumps(answer, ensure_ascii=False).encode(), media_type="application/json")
+    return GenerateAnswer(
+        text=text,
+        tokens_generated=tokens,
+        latency_seconds=round(seconds, 6),
+        tokens_per_second=round(tokens / seconds, 3),
+        request_id=request_id,
+        model=engine.model,
+        finish_reason=reason,
+    )
 
 
 #: Finish reasons that mean: this is not the whole answer. Under 200 they would be taken for one.
@@ -197,7 +177,15 @@ def _event(content: Mapping[str, Any]) -> bytes:
     return b"data: " + json.dumps(content, ensure_ascii=False).encode() + b"\n\n"
 
 
-async def _while_connected(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+def refused_response(refused: RefusedError) -> Response:
+    """For a refusal that is met before a response has begun."""
+    refusal = refused.refusal
+    return Response(
+        refusal.body(), refusal.status, {name.decode(): value.decode() for name, value in refusal.headers()}
+    )
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
     """Cancels `work`, and with it the engine's request, when the client goes. The body must have been read before.
 
     Once a stream has begun, its response listens for the client itself.

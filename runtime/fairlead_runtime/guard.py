@@ -1,7 +1,7 @@
 """The outermost layer of the serving port: pure ASGI, deny by default.
 
-Order: key, then route, then admission, then limits. Without a key nobody learns which routes exist. Nothing is buffered: a stream's
-chunks pass as they come. It wraps vLLM's application from outside because that has already built its own middleware stack.
+Order: key, then route, then admission, then limits. Without a key nobody learns which routes exist, and what is refused for another
+reason uses up no limit. Nothing is buffered: a stream's chunks pass as they come. It wraps vLLM's application from outside because that has already built its own middleware stack.
 """
 
 import logging
@@ -11,12 +11,14 @@ import time
 import uuid
 from collections.abc import Mapping
 
-from fairlead_runtime.drain import RETRY_AFTER_SECONDS, Admission, Gate, stopping
+from fairlead_runtime.drain import RETRY_AFTER_SECONDS, Admission, Client, Gate, stopping
 from fairlead_runtime.exchange import CLIENT_CLOSED_REQUEST, Application, Exchange, Receive, Scope, Send, too_large
-from fairlead_runtime.guard_routes import HEALTH, OTHER, allowed_method
+from fairlead_runtime.guard_routes import GENERATING, HEALTH, OTHER, allowed_method
 from fairlead_runtime.keys import ApiKeys
 from fairlead_runtime.metrics import Metrics
-from fairlead_runtime.refusals import Refusal, RefusedError, bad_request
+from fairlead_runtime.queue_limit import QueueLimit
+from fairlead_runtime.rate_limit import RateLimiter
+from fairlead_runtime.refusals import Refusal, RefusedError, bad_request, internal_error
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,10 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 class Guard:
-    """keys: None leaves the port open. request_timeout_seconds: the deadline; a caller may lower it by X-Request-Timeout."""
+    """keys: None leaves the port open. request_timeout_seconds: the deadline; a caller may lower it by X-Request-Timeout.
+
+    rate, queue: None for no limit. The rate counts every request that is served but GET /health; the queue those that generate.
+    """
 
     def __init__(
         self,
@@ -39,6 +44,8 @@ class Guard:
         keys: ApiKeys | None,
         request_timeout_seconds: float,
         metrics: Metrics,
+        rate: RateLimiter | None = None,
+        queue: QueueLimit | None = None,
         body_limit: int = BODY_LIMIT_BYTES,
     ) -> None:
         self._application = application
@@ -46,6 +53,8 @@ class Guard:
         self._keys = keys
         self._request_timeout = request_timeout_seconds
         self._metrics = metrics
+        self._rate = rate
+        self._queue = queue
         self._body_limit = body_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,8 +82,11 @@ class Guard:
         self._gate.enter(exchange)
         try:
             try:
-                deadline = self._admit(scope["method"], path, headers)
+                caller = self._caller(scope["method"], path, headers)
+                deadline = self._admit(scope["method"], path, headers, _client(scope))
+                self._limit(exchange, path, caller)
             except RefusedError as refused:
+                self._metrics.refused.labels(refused.refusal.code).inc()
                 await exchange.refuse(refused.refusal)
                 return
             if (scope["method"], path) == HEALTH:
@@ -82,18 +94,23 @@ class Guard:
                 return
             await self._pass_on(exchange, _with_request_id(scope, request_id), deadline)
         finally:
+            if self._queue is not None:
+                self._queue.leave(exchange)
             self._gate.leave(exchange)
             self._count(exchange, route, time.perf_counter() - started)
 
-    def _admit(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> float:
-        """The request's deadline in seconds. Raises RefusedError."""
-        if (
-            self._keys is not None
-            and (method, path) != HEALTH
-            and not self._keys.accepts(headers.get(b"authorization"))
-        ):
+    def _caller(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> bytes:
+        """Whose request it is; b"" where nobody is asked for a key. Raises RefusedError."""
+        if self._keys is None or (method, path) == HEALTH:
+            return b""
+        caller = self._keys.caller(headers.get(b"authorization"))
+        if caller is None:
             message = "A valid API key is needed: send the header `Authorization: Bearer KEY`."
             raise RefusedError(Refusal(401, message, "invalid_api_key"))
+        return caller
+
+    def _admit(self, method: str, path: str, headers: Mapping[bytes, bytes], client: Client) -> float:
+        """The request's deadline in seconds. Raises RefusedError."""
         allowed = allowed_method(path)
         if allowed is None:
             raise RefusedError(Refusal(404, f"There is no route {method} {path[:200]}.", "not_found"))
@@ -104,12 +121,23 @@ class Guard:
         if self._gate.admission is Admission.STARTING:
             message = "The engine is not ready yet; send the request again."
             raise RefusedError(Refusal(503, message, "not_ready", retry_after=RETRY_AFTER_SECONDS))
-        if not self._gate.admits:
+        deadline = _deadline(headers.get(b"x-request-timeout"), self._request_timeout)
+        if not self._gate.admits and not self._gate.hands_over(client, deadline):
             raise RefusedError(stopping())
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._body_limit:
             raise RefusedError(too_large(self._body_limit))
-        return _deadline(headers.get(b"x-request-timeout"), self._request_timeout)
+        return deadline
+
+    def _limit(self, exchange: Exchange, path: str, caller: bytes) -> None:
+        """Raises RefusedError when the queue is full or `caller` asks too often; a full queue uses up nothing of anybody's rate."""
+        queue = self._queue if path in GENERATING else None
+        if queue is not None:
+            queue.check()
+        if self._rate is not None and path != HEALTH[1]:
+            self._rate.take(caller)
+        if queue is not None:
+            queue.enter(exchange)
 
     async def _health(self, exchange: Exchange) -> None:
         if self._gate.ready:
@@ -131,7 +159,7 @@ class Guard:
             if exchange.status is not None:
                 raise  # the server logs it and cuts the connection
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            await exchange.refuse(Refusal(500, "The server failed to answer; its log says why.", "internal_error"))
+            await exchange.refuse(internal_error())
 
     def _count(self, exchange: Exchange, route: str, seconds: float) -> None:
         reason = exchange.aborted or ("client" if exchange.client_left else "")
@@ -140,6 +168,12 @@ class Guard:
         code = CLIENT_CLOSED_REQUEST if exchange.status is None else exchange.status
         self._metrics.requests.labels(route, str(code)).inc()
         self._metrics.duration.labels(route).observe(seconds)
+
+
+def _client(scope: Scope) -> Client:
+    """One whose address a proxy's header replaced has the port 0: that is no connection."""
+    host, port = scope.get("client") or ("", 0)
+    return host, port
 
 
 def _request_id(headers: Mapping[bytes, bytes]) -> bytes:

@@ -16,6 +16,7 @@ OTHER = "other"
 ROUTES: Mapping[str, str] = {
     "/health": "GET",
     "/generate": "POST",
+    "/generate/batch": "POST",
     # What OpenAI clients call. The stored /v1/responses/{id} and its cancel need a store that one replica cannot share: left out.
     "/v1/models": "GET",
     "/v1/completions": "POST",
@@ -25,9 +26,12 @@ ROUTES: Mapping[str, str] = {
     "/tokenize": "POST",
     "/detokenize": "POST",
     "/version": "GET",
-    # The schema of exactly these routes (server.py filters it); the documentation pages load scripts from elsewhere: left out.
+    # The schema of exactly these routes (openapi.py makes it); the documentation pages load scripts from elsewhere: left out.
     "/openapi.json": "GET",
 }
+
+#: Routes whose requests occupy the engine: every POST that is not known to compute nothing.
+GENERATING = frozenset(path for path, method in ROUTES.items() if method == "POST") - {"/tokenize", "/detokenize"}
 
 
 def allowed_method(path: str) -> str | None:

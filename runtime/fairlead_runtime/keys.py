@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 class ApiKeys:
-    """One key per line of `path`; blank lines do not count. Rotating keys needs no restart: the kubelet swaps the file, its inode moves.
+    """One key per line of `path`; blank lines do not count. Rotating keys needs no restart: the kubelet swaps the folder behind it, and the inode moves.
 
     Fails closed: a file that is missing, unreadable or empty accepts nobody.
     """
@@ -21,8 +21,8 @@ class ApiKeys:
         self._digests: tuple[bytes, ...] = ()
         self._warned = False
 
-    def accepts(self, authorization: bytes | None) -> bool:
-        """Whether an Authorization header carries one of the keys as `Bearer KEY`, as OpenAI clients send it.
+    def caller(self, authorization: bytes | None) -> bytes | None:
+        """The digest of the key that an Authorization header carries as `Bearer KEY`, as OpenAI clients send it; None if it is not accepted.
 
         Digests of equal length are compared, and all of them, so that the time taken tells nothing about any key.
         """
@@ -30,7 +30,7 @@ class ApiKeys:
         scheme, _, key = (authorization or b"").partition(b" ")
         given = hashlib.sha256(key.strip()).digest()
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
-        return scheme.lower() == b"bearer" and any(matches)
+        return given if scheme.lower() == b"bearer" and any(matches) else None
 
     def _refresh(self) -> None:
         """One stat per request: a few microseconds, and a revoked key is refused from the next request on."""

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from fairlead_runtime.diagnosis import Failure
+from fairlead_runtime.failure import Failure
+from fairlead_runtime.startup import Step
 
 #: Number of the inherited file descriptor to write events to.
 STATE_FD_ENV = "FAIRLEAD_STATE_FD"
@@ -31,9 +32,9 @@ class Phase(StrEnum):
     IMPORTING = "importing"
     #: The engine is being built: weights fetched and read, KV cache sized, graphs compiled.
     LOADING = "loading"
-    #: The HTTP application is being built and the first token decoded.
+    #: The HTTP application is being built, the first token decoded and the warm-up answered.
     WARMING = "warming"
-    #: One real token was decoded and the serving port answers.
+    #: Real tokens were decoded and the serving port answers.
     READY = "ready"
     #: Asked to stop: still serving in the lame-duck time, then only what already runs.
     DRAINING = "draining"
@@ -50,11 +51,20 @@ class PhaseReached:
 
 
 @dataclass(frozen=True, slots=True)
+class StepReached:
+    """A step of the start is over that is no phase's beginning."""
+
+    event: ClassVar[str] = "step"
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
 class EngineDescribed:
     """What was launched and what came out of it; send whenever more is known, the last value of each key wins.
 
     command: the argv, already redacted (arguments.redacted). memory: kvCacheBytes, kvCacheTokens, maxConcurrency, weightsBytes.
-    model: name, architecture, maxModelLen, parameters. effective: spec field -> {"value", "origin": "spec" or "engine default"}.
+    planned: the same before anything was loaded, see planned.facts.
+    model: name, architecture, maxModelLen, parameters. effective: spec field -> {"value", "origin"} (facts.effective_values).
     """
 
     event: ClassVar[str] = "engine"
@@ -62,6 +72,7 @@ class EngineDescribed:
     command: tuple[str, ...] = ()
     model: Mapping[str, Any] = field(default_factory=dict)
     memory: Mapping[str, Any] = field(default_factory=dict)
+    planned: Mapping[str, Any] = field(default_factory=dict)
     effective: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -89,11 +100,17 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """Requests in the engine; at most one a second, on change."""
+    """How busy the engine is; at most one a second, on change.
+
+    kv_cache_percent: of its KV cache, in use by requests. steps: that it has ever made; a request that came and went between two
+    of these events shows in them alone.
+    """
 
     event: ClassVar[str] = "inflight"
     running: int
     waiting: int
+    kv_cache_percent: int = 0
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +120,7 @@ class Heartbeat:
     event: ClassVar[str] = "heartbeat"
 
 
-Event = PhaseReached | EngineDescribed | Stalled | Failed | InFlight | Heartbeat
+Event = PhaseReached | StepReached | EngineDescribed | Stalled | Failed | InFlight | Heartbeat
 
 
 def encode(event: Event) -> bytes:
@@ -119,12 +136,15 @@ def decode(line: bytes) -> Event:
         match kind:
             case "phase":
                 return PhaseReached(Phase(fields["phase"]))
+            case "step":
+                return StepReached(Step(fields["step"]))
             case "engine":
                 return EngineDescribed(
                     version=str(fields.get("version", "")),
                     command=tuple(str(word) for word in fields.get("command", ())),
                     model=dict(fields.get("model", {})),
                     memory=dict(fields.get("memory", {})),
+                    planned=dict(fields.get("planned", {})),
                     effective=dict(fields.get("effective", {})),
                 )
             case "stalled":
@@ -133,7 +153,12 @@ def decode(line: bytes) -> Event:
                 failure = fields.get("failure")
                 return Failed(Failure(**failure) if failure else None, str(fields.get("text", "")))
             case "inflight":
-                return InFlight(int(fields["running"]), int(fields["waiting"]))
+                return InFlight(
+                    running=int(fields["running"]),
+                    waiting=int(fields["waiting"]),
+                    kv_cache_percent=int(fields.get("kv_cache_percent", 0)),
+                    steps=int(fields.get("steps", 0)),
+                )
             case "heartbeat":
                 return Heartbeat()
     except (ValueError, TypeError, KeyError, AttributeError) as error:

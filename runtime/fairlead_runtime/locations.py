@@ -12,6 +12,8 @@ CONFIG_PATH = "/etc/fairlead/config/config.json"
 API_KEYS_PATH = "/etc/fairlead/api-keys/keys"
 #: The Hugging Face token, mounted as a file for hf:// models that need one. FAIRLEAD_HUB_TOKEN moves it.
 HUB_TOKEN_PATH = "/etc/fairlead/hub-token/token"  # noqa: S105 - a path, not a secret
+#: The commit that a moving revision of an hf:// model is pinned to, once a pod has resolved it. FAIRLEAD_PINNED moves it.
+PINNED_PATH = "/etc/fairlead/pinned/commit"
 #: oci:// and pvc:// models are mounted here, always the same: the compile cache's key holds the model's path.
 MODEL_PATH = "/models/model"
 #: Weights from the hub and compiled graphs: an emptyDir, or `model.cache.claimName`.
@@ -34,6 +36,10 @@ def api_keys_path(environ: Mapping[str, str]) -> str:
 
 def hub_token_path(environ: Mapping[str, str]) -> str:
     return environ.get("FAIRLEAD_HUB_TOKEN") or HUB_TOKEN_PATH
+
+
+def pinned_path(environ: Mapping[str, str]) -> str:
+    return environ.get("FAIRLEAD_PINNED") or PINNED_PATH
 
 
 def termination_path(environ: Mapping[str, str]) -> str:

@@ -23,6 +23,7 @@ ENGINE_STEPS = "vllm:iteration_tokens_total_count"
 ENGINE_GENERATED_TOKENS = "vllm:generation_tokens_total"
 ENGINE_RUNNING = "vllm:num_requests_running"
 ENGINE_WAITING = "vllm:num_requests_waiting"
+ENGINE_KV_CACHE_USAGE = "vllm:kv_cache_usage_perc"
 
 
 def total(registry: CollectorRegistry, sample_name: str) -> float:
@@ -74,9 +75,6 @@ class Metrics:
             registry=registry,
         )
         self.in_flight = Gauge("fairlead_requests_in_flight", "Requests now being answered.", registry=registry)
-        self.startup_phase = Gauge(
-            "fairlead_startup_phase_seconds", "How long each phase of this start took.", ["phase"], registry=registry
-        )
         self.stalled = Gauge(
             "fairlead_engine_stalled", "1 once the watchdog found the engine stuck.", registry=registry
         )
@@ -84,6 +82,12 @@ class Metrics:
         self.aborted = Counter(
             "fairlead_aborted_requests",
             "Requests ended before their answer was complete: deadline, client, drain, engine, body.",
+            ["reason"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "fairlead_refused_requests",
+            "Requests that the guard sent away, by the code in their answer; rate_limit_exceeded and queue_full are the limits.",
             ["reason"],
             registry=registry,
         )

@@ -97,7 +97,8 @@ class ProbeHandler(StreamRequestHandler):
             case "/state":
                 self._answer(200, _JSON, json.dumps(reports.state()))
             case "/metrics":
-                self._answer(200, _PROMETHEUS, self.server.engine_metrics() or reports.metrics())
+                engine = self.server.engine_metrics() or reports.metrics().encode()
+                self._answer(200, _PROMETHEUS, engine + reports.startup_metrics().encode())
             case _:
                 self._answer(404, _TEXT, "there are /startupz, /readyz, /livez, /state and /metrics\n")
 

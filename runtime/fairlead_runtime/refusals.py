@@ -6,6 +6,7 @@ Every refusal of the serving port that is not vLLM's own has it: the guard's, /g
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 #: ASGI headers: lower-case names, bytes.
 Headers = Sequence[tuple[bytes, bytes]]
@@ -25,10 +26,13 @@ class Refusal:
     param: str | None = None
     retry_after: int | None = None
 
-    def body(self) -> bytes:
+    def error(self) -> dict[str, Any]:
+        """What stands under "error"."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"
-        error = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
-        return json.dumps({"error": error}, ensure_ascii=False).encode()
+        return {"message": self.message, "type": kind, "param": self.param, "code": self.code}
+
+    def body(self) -> bytes:
+        return json.dumps({"error": self.error()}, ensure_ascii=False).encode()
 
     def event(self) -> bytes:
         """The same as a server-sent event, for a stream that has begun: its status can no longer be changed."""
@@ -54,3 +58,8 @@ class RefusedError(Exception):
 def bad_request(message: str, *, param: str | None, code: str = "invalid_value") -> RefusedError:
     """400 that names the parameter to change."""
     return RefusedError(Refusal(400, message, code, param))
+
+
+def internal_error() -> Refusal:
+    """500 for what nobody foresaw: the exception is in the log and not in the answer."""
+    return Refusal(500, "The server failed to answer; its log says why.", "internal_error")

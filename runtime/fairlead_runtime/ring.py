@@ -6,6 +6,7 @@ Children inherit file descriptors 1 and 2, so everything of every engine process
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 
 #: Enough for the tracebacks of front end, engine core and worker together.
 MAX_LINES = 400
@@ -15,15 +16,22 @@ _CHUNK = 65_536
 
 
 class LogRing:
-    """The last lines of all engine processes, in the order in which they were read. Any thread may add or read."""
+    """The last lines of all engine processes, in the order in which they were read. Any thread may add or read.
 
-    def __init__(self) -> None:
+    listener: is told each line, in the thread that adds it.
+    """
+
+    def __init__(self, listener: Callable[[str], None] | None = None) -> None:
+        self._listener = listener
         self._lines: deque[str] = deque(maxlen=MAX_LINES)
         self._lock = threading.Lock()
 
     def add(self, line: str) -> None:
+        line = line[:MAX_LINE_CHARACTERS]
         with self._lock:
-            self._lines.append(line[:MAX_LINE_CHARACTERS])
+            self._lines.append(line)
+        if self._listener:
+            self._listener(line)
 
     def lines(self) -> list[str]:
         """Oldest first."""

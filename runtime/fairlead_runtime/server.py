@@ -8,16 +8,15 @@ import logging
 import os
 import signal
 import sys
-import time
 import traceback
 from argparse import Namespace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from fairlead_runtime import locations
-from fairlead_runtime.diagnosis import Failure
-from fairlead_runtime.lifecycle import METRICS_SOCKET_ENV, EngineDescribed, Failed, Phase, StateWriter
+from fairlead_runtime import locations, verdicts
+from fairlead_runtime.failure import Failure
+from fairlead_runtime.lifecycle import METRICS_SOCKET_ENV, EngineDescribed, Failed, Phase, PhaseReached, StateWriter
 
 if TYPE_CHECKING:
     from fairlead_runtime.config import RuntimeConfig
@@ -34,12 +33,12 @@ MAX_FAILURE_TEXT = 32_000
 
 def main() -> int:
     """Returns the exit code: 0 after an orderly stop, 143 when stopped while loading, 70 from the watchdog, otherwise not 0."""
-    started = time.monotonic()
     writer = StateWriter.from_environment(os.environ)
+    writer.write(PhaseReached(Phase.IMPORTING))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop_loading)
     try:
-        return _run(writer, started)
+        return _run(writer)
     except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor is told and the process ends
         traceback.print_exc()
         sys.stderr.flush()
@@ -55,34 +54,36 @@ def _stop_loading(_number: int, _frame: FrameType | None) -> None:
 
 def _known(error: Exception) -> Failure | None:
     """What the catalogue says of an exception of this process; None leaves it to the supervisor, who has the other processes' lines."""
-    return error.failure if isinstance(error, _ConfigError) else None
+    return error.failure if isinstance(error, _KnownError) else None
 
 
-class _ConfigError(Exception):
+class _KnownError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
 
 
-def _run(writer: StateWriter, started: float) -> int:
+def _run(writer: StateWriter) -> int:
     from prometheus_client import REGISTRY  # noqa: PLC0415
 
-    from fairlead_runtime import arguments, engine_shim  # noqa: PLC0415
+    from fairlead_runtime import arguments, engine_shim, revision  # noqa: PLC0415
     from fairlead_runtime.metrics import Metrics, serve_on_socket  # noqa: PLC0415
 
     metrics = Metrics(REGISTRY)
     if socket_path := os.environ.get(METRICS_SOCKET_ENV):
         serve_on_socket(Path(socket_path), REGISTRY)
     config = _config()
+    os.environ.update(arguments.build_environment(config, os.environ))
+    config = revision.settled(config, os.environ)
     argv = arguments.build_argv(config, os.environ)
-    os.environ.update(arguments.build_environment(config))
     functions = engine_shim.load()
 
     from fairlead_runtime.serving import PhaseClock  # noqa: PLC0415 - uvicorn and FastAPI come with vLLM
 
-    clock = PhaseClock(writer, metrics, started=started)
+    clock = PhaseClock(writer)
     writer.write(EngineDescribed(version=functions.version, command=tuple(arguments.redacted(argv))))
     args = _parse(argv, functions)
+    _plan(config, writer)
     clock.reached(Phase.LOADING)
 
     import uvloop  # noqa: PLC0415
@@ -106,9 +107,39 @@ async def _load_and_serve(
     _, sock = functions.setup_server(args, reuse_port=False)
     try:
         async with functions.build_async_engine_client(args) as engine:
+            _describe(engine, functions, config, clock.writer)
             return await Service(engine, args, functions, config, metrics, clock, Gate(metrics)).run(sock)
     finally:
         sock.close()
+
+
+def _describe(engine: Any, functions: "Functions", config: "RuntimeConfig", writer: StateWriter) -> None:
+    """Tell what came out. Raises _KnownError when that is not what was asked for."""
+    from fairlead_runtime import facts  # noqa: PLC0415
+
+    settings = facts.settings(engine.vllm_config, config)
+    writer.write(
+        EngineDescribed(
+            version=functions.version,
+            model=facts.model_facts(engine, config),
+            memory=facts.memory_facts(engine),
+            effective=facts.effective_values(settings),
+        )
+    )
+    if differences := facts.differences(settings):
+        raise _KnownError(verdicts.ignored(differences))
+
+
+def _plan(config: "RuntimeConfig", writer: StateWriter) -> None:
+    """Tell what the memory will hold. Raises _KnownError where the engine is sure to find it too small, minutes later."""
+    from fairlead_runtime import planned, start_plan  # noqa: PLC0415
+
+    plan = start_plan.of_engine(config)
+    if plan is None:
+        return
+    writer.write(EngineDescribed(planned=planned.facts(plan)))
+    if failure := planned.failure(plan):
+        raise _KnownError(failure)
 
 
 def _config() -> "RuntimeConfig":
@@ -120,10 +151,7 @@ def _config() -> "RuntimeConfig":
     try:
         return RuntimeConfig.read(Path(path))
     except (OSError, ValidationError) as error:
-        message = f"{path} cannot be used: {error}"
-        raise _ConfigError(
-            Failure("InvalidConfig", message, "", "Give operator and runtime image the same release.")
-        ) from error
+        raise _KnownError(verdicts.config_unusable(path, error)) from error
 
 
 def _parse(argv: list[str], functions: "Functions") -> Any:

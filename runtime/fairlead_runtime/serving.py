@@ -10,7 +10,6 @@ import os
 import signal
 import time
 from argparse import Namespace
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,15 @@ from typing import Any
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from fairlead_runtime import facts, generate, locations, processes
+from fairlead_runtime import batch, chunks, engine_shim, generate, locations, openapi, processes, streams, verdicts
+from fairlead_runtime.activity import in_flight
 from fairlead_runtime.config import RuntimeConfig
-from fairlead_runtime.diagnosis import Failure
 from fairlead_runtime.drain import RETRY_AFTER_SECONDS, Admission, Gate, drain
 from fairlead_runtime.engine_shim import Functions
 from fairlead_runtime.guard import Guard
-from fairlead_runtime.guard_routes import ROUTES
 from fairlead_runtime.keys import ApiKeys
 from fairlead_runtime.lifecycle import (
     HEARTBEAT_SECONDS,
-    EngineDescribed,
     Failed,
     Heartbeat,
     InFlight,
@@ -36,10 +33,16 @@ from fairlead_runtime.lifecycle import (
     PhaseReached,
     Stalled,
     StateWriter,
+    StepReached,
 )
-from fairlead_runtime.metrics import ENGINE_RUNNING, ENGINE_STEPS, ENGINE_WAITING, Metrics, total
+from fairlead_runtime.metrics import ENGINE_STEPS, Metrics, total
+from fairlead_runtime.queue_limit import QueueLimit
+from fairlead_runtime.rate_limit import RateLimiter
 from fairlead_runtime.refusals import Refusal
+from fairlead_runtime.startup import Step
 from fairlead_runtime.text_engine import VllmTextEngine
+from fairlead_runtime.uvicorn_server import Server
+from fairlead_runtime.warmup import warm_up
 from fairlead_runtime.watchdog import Engine, Thresholds, Watchdog
 
 logger = logging.getLogger(__name__)
@@ -57,39 +60,17 @@ EXIT_WATCHDOG = 70
 EXIT_FAILED = 1
 
 
-class Server(uvicorn.Server):
-    """uvicorn without its signal handlers, and with an event for the moment it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """The drain owns SIGTERM."""
-        yield
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-
 class PhaseClock:
-    """Reports each phase to the supervisor and its length to the metrics."""
+    """Reports phases and steps to the supervisor, who has the clock."""
 
-    def __init__(self, writer: StateWriter, metrics: Metrics, *, started: float) -> None:
-        """started: time.monotonic() at the process's start."""
+    def __init__(self, writer: StateWriter) -> None:
         self.writer = writer
-        self._metrics = metrics
-        self._phase = Phase.IMPORTING
-        self._since = started
 
     def reached(self, phase: Phase) -> None:
-        now = time.monotonic()
-        if self._phase is not Phase.READY:
-            self._metrics.startup_phase.labels(self._phase.value).set(now - self._since)
-        self._phase, self._since = phase, now
         self.writer.write(PhaseReached(phase))
+
+    def over(self, step: Step) -> None:
+        self.writer.write(StepReached(step))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +90,13 @@ class Service:
         self.clock.reached(Phase.WARMING)
         text_engine = VllmTextEngine(self.engine, model=self.config.model.served_name)
         application = await self._application(text_engine)
-        server = self._server(application)
+        server = self._server(application, text_engine)
         # vLLM's error handler stops the server that it finds here when the engine is dead.
         application.state.server = server
         await text_engine.decode_one_token("warm-up")
-        self._describe()
+        self.clock.over(Step.DECODED)
+        await warm_up(application, text_engine.model, text_engine.max_model_len)
+        self.clock.over(Step.WARMED)
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         listening = asyncio.create_task(server.listening.wait())
         await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -125,7 +108,7 @@ class Service:
         self.clock.reached(Phase.READY)
         pulse = asyncio.create_task(_pulse(self.clock.writer, self.metrics.registry))
         try:
-            await self._until_the_end(text_engine, serving, stop, hurry)
+            await self._until_the_end(text_engine, server, serving, stop, hurry)
         finally:
             pulse.cancel()
             server.should_exit = True
@@ -134,11 +117,16 @@ class Service:
         return 0
 
     async def _until_the_end(
-        self, text_engine: VllmTextEngine, serving: "asyncio.Task[None]", stop: asyncio.Event, hurry: asyncio.Event
+        self,
+        text_engine: VllmTextEngine,
+        server: Server,
+        serving: "asyncio.Task[None]",
+        stop: asyncio.Event,
+        hurry: asyncio.Event,
     ) -> None:
         """Returns after a complete drain. A dead or stuck engine ends the process here."""
         watchdog = Watchdog(_watched(text_engine, self.metrics.registry), Thresholds(), time.monotonic)
-        drained = asyncio.create_task(self._drained(stop, hurry))
+        drained = asyncio.create_task(self._drained(server, stop, hurry))
         died = asyncio.create_task(_death(self.engine))
         stalled = asyncio.create_task(watchdog.stalled())
         watching = {drained, died, stalled}
@@ -158,20 +146,19 @@ class Service:
             for task in watching:
                 task.cancel()
 
-    async def _drained(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    async def _drained(self, server: Server, stop: asyncio.Event, hurry: asyncio.Event) -> None:
         await stop.wait()
         self.clock.reached(Phase.DRAINING)
         self.metrics.draining.set(1)
-        await drain(self.gate, drain_seconds=self.config.serving.drain_seconds, hurry=hurry)
+        seconds = self.config.serving.drain_seconds
+        await drain(self.gate, drain_seconds=seconds, hurry=hurry, let_go=server.let_go)
         self.clock.reached(Phase.STOPPING)
 
     async def _end_stalled(self, why: str) -> None:
         self.gate.healthy = False
         self.metrics.stalled.set(1)
         self.clock.writer.write(Stalled(stalled=True, detail=why))
-        message = f"{why}; a request for one token failed too."
-        advice = "The replica restarts. If it comes again, look at the node's GPU and driver (dmesg, Xid errors)."
-        self.clock.writer.write(Failed(Failure("EngineStalled", message, "", advice)))
+        self.clock.writer.write(Failed(verdicts.stalled(why)))
         refusal = Refusal(
             503, "The engine is stuck; this replica restarts.", "engine_stalled", retry_after=RETRY_AFTER_SECONDS
         )
@@ -180,7 +167,7 @@ class Service:
 
     async def _end_dead(self) -> None:
         logger.error("The engine's process ended while serving")
-        self.clock.writer.write(Failed(text="EngineDeadError: the engine's process ended while serving"))
+        self.clock.writer.write(Failed(text=engine_shim.death(self.engine)))
         # A moment for vLLM's own error answers, which its handlers send now; then ours.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.gate.emptied(), DEATH_ANSWERS_SECONDS)
@@ -188,44 +175,38 @@ class Service:
         await self.gate.end_all(refusal, reason="engine")
         _end_now(EXIT_FAILED)
 
-    def _describe(self) -> None:
-        self.clock.writer.write(
-            EngineDescribed(
-                version=self.functions.version,
-                model=facts.model_facts(self.engine, self.config),
-                memory=facts.memory_facts(self.engine),
-                effective=facts.effective_values(self.engine, self.config),
-            )
-        )
-
     async def _application(self, text_engine: VllmTextEngine) -> Any:
-        """The application of vLLM, with /generate. Raises RuntimeError for a model that generates no text."""
+        """The application of vLLM, with our routes. Raises RuntimeError for a model that generates no text."""
         tasks = await self.engine.get_supported_tasks()
         if "generate" not in tasks:
             offers = ", ".join(tasks)
             raise RuntimeError(f"this model generates no text (it offers: {offers}); fairlead serves models that do")
         application = self.functions.build_app(self.args, tasks, self.engine.model_config)
         await self.functions.init_app_state(self.engine, application.state, self.args, tasks)
+        chunks.install()
+        streams.install()
+        engine_shim.remember_environment()
         application.include_router(generate.router(text_engine))
-        full_schema = application.openapi
-
-        def schema_of_what_is_served() -> dict[str, Any]:
-            schema = full_schema()
-            return {**schema, "paths": {path: item for path, item in schema["paths"].items() if path in ROUTES}}
-
-        application.openapi = schema_of_what_is_served
+        application.include_router(batch.router(text_engine))
         # Computed once and kept: asked for later, it would hold up every running stream for most of a second.
-        await asyncio.to_thread(full_schema)
+        schema = openapi.served(await asyncio.to_thread(application.openapi))
+        application.openapi = lambda: schema
         return application
 
-    def _server(self, application: Any) -> Server:
+    def _server(self, application: Any, text_engine: VllmTextEngine) -> Server:
         serving = self.config.serving
+        waits = serving.max_queued_requests
+        queue = None
+        if waits is not None:
+            queue = QueueLimit(runs=text_engine.max_num_seqs, waits=waits, unfinished=lambda: text_engine.unfinished)
         guard = Guard(
             application,
             gate=self.gate,
             keys=ApiKeys(Path(locations.api_keys_path(os.environ))) if serving.require_api_key else None,
             request_timeout_seconds=serving.request_timeout_seconds,
             metrics=self.metrics,
+            rate=RateLimiter(serving.rate_limit, time.monotonic) if serving.rate_limit else None,
+            queue=queue,
         )
         config = uvicorn.Config(
             guard,
@@ -273,7 +254,7 @@ async def _pulse(writer: StateWriter, registry: CollectorRegistry) -> None:
     last = InFlight(0, 0)
     while True:
         writer.write(Heartbeat())
-        now = InFlight(int(total(registry, ENGINE_RUNNING)), int(total(registry, ENGINE_WAITING)))
+        now = in_flight(registry)
         if now != last:
             writer.write(now)
             last = now

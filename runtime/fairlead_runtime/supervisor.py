@@ -3,22 +3,22 @@
 Standard library only and small: imports, long C calls, segfaults and kills of the engine never blind it. Every wait has an end.
 """
 
-import errno
 import json
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 from types import FrameType
+from typing import Any
 
-from fairlead_runtime import child, locations
+from fairlead_runtime import child, locations, profiles, verdicts
 from fairlead_runtime.cgroup import oom_kills
 from fairlead_runtime.diagnosis import Failure, diagnose
-from fairlead_runtime.lifecycle import MAX_LINE_BYTES, METRICS_SOCKET_ENV, Phase, decode
+from fairlead_runtime.lifecycle import MAX_LINE_BYTES, METRICS_SOCKET_ENV, decode
 from fairlead_runtime.probes import ProbeServer
 from fairlead_runtime.reports import Reports
 from fairlead_runtime.ring import LogRing
@@ -45,26 +45,39 @@ class Limits:
     farewell: float = 10.0
 
     @classmethod
-    def read(cls, path: str) -> "Limits":
-        """From the RuntimeConfig. One that cannot be read is the engine process's to complain about."""
-        try:
-            config = json.loads(Path(path).read_text(encoding="utf-8"))
-            serving = config.get("serving", {})
-            return cls(
-                start=float(config.get("startTimeoutSeconds", cls.start)),
-                drain=float(serving.get("drainSeconds", cls.drain)),
-            )
-        except (OSError, ValueError, TypeError, AttributeError):
-            return cls()
+    def of(cls, config: Mapping[str, Any]) -> "Limits":
+        """From the RuntimeConfig's JSON."""
+        return cls(
+            start=float(config.get("startTimeoutSeconds", cls.start)),
+            drain=float(config.get("serving", {}).get("drainSeconds", cls.drain)),
+        )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a failure's field depends on. draft: the second model that guesses tokens, "" without one. profile: what it decides."""
+
+    draft: str = ""
+    profile: profiles.Chosen = field(default_factory=profiles.Chosen)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Asked":
+        """From the RuntimeConfig's JSON."""
+        engine = config.get("engine") or {}
+        return cls(str((engine.get("speculative") or {}).get("model") or ""), profiles.chosen(engine))
+
+    def name(self, failure: Failure) -> Failure:
+        """`failure` under the field that the user set."""
+        return verdicts.of_the_profile(verdicts.of_the_draft_model(failure, self.draft), self.profile)
 
 
 class Supervisor:
     """One run of one engine."""
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], limits: Limits) -> None:
-        self._command, self._environ, self._limits = command, environ, limits
-        self._ring = LogRing()
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], limits: Limits, asked: Asked) -> None:
+        self._command, self._environ, self._limits, self._asked = command, environ, limits, asked
         self._reports = Reports()
+        self._ring = LogRing(self._reports.read)
         self._stops: list[float] = []
         self._stops_passed = 0
         self._verdict: Failure | None = None
@@ -78,16 +91,20 @@ class Supervisor:
             signal.signal(number, self._asked_to_stop)
         try:
             probes = ProbeServer(locations.management_port(self._environ), self._reports, socket)
-            engine = child.start(self._command, {**self._environ, METRICS_SOCKET_ENV: str(socket)}, self._ring)
+            # The stack of a native crash, in each of the engine's processes.
+            environ = {"PYTHONFAULTHANDLER": "1", **self._environ, METRICS_SOCKET_ENV: str(socket)}
+            engine = child.start(self._command, environ, self._ring)
         except (OSError, ValueError) as error:
-            self._verdict = _cannot_begin(error)
+            self._verdict = verdicts.cannot_begin(error)
             return self._conclude(EXIT_FAILED, kills=0)
         with probes:
             _thread("probes", probes.serve_forever)
-            _thread("state", lambda: self._listen(engine.state))
+            events = _thread("state", lambda: self._listen(engine.state))
             status = self._watch(engine)
             engine.kill_all()
             engine.last_lines_read()
+            # What the engine said of its end is on its way until the pipe ends.
+            events.join(child.LAST_WORDS)
             child.reap(engine.pid)
             code = self._conclude(status, oom_kills() - kills_before)
             probes.shutdown()
@@ -101,10 +118,13 @@ class Supervisor:
         """The engine's events, to the end of the pipe."""
         with os.fdopen(descriptor, "rb") as lines:
             while line := lines.readline(MAX_LINE_BYTES):
+                was_ready = self._reports.was_ready
                 try:
                     self._reports.take(decode(line))
                 except ValueError as error:
                     _say(f"an event of the engine cannot be read: {error}")
+                if self._reports.was_ready and not was_ready:
+                    _say(f"ready after {self._reports.ledger}")
 
     def _watch(self, engine: child.Engine) -> int:
         """Until the front end has ended: pass signals on, keep the deadlines. Its exit status."""
@@ -126,13 +146,13 @@ class Supervisor:
                 engine.kill_all()
             return
         if self._reports.silence > limits.frozen:
-            self._give_up(engine, _frozen(self._reports.silence), farewell=0.0)
+            self._give_up(engine, verdicts.frozen(self._reports.silence), farewell=0.0)
         elif self._stops:
             allowed = limits.around_drain + (limits.drain if self._reports.was_ready else 0.0)
             if seconds - self._stops[0] > allowed:
-                self._give_up(engine, _did_not_stop(allowed), farewell=0.0)
+                self._give_up(engine, verdicts.did_not_stop(allowed), farewell=0.0)
         elif not self._reports.was_ready and seconds > 0.95 * limits.start:
-            self._give_up(engine, _start_timeout(self._reports.phase, seconds, limits.start), limits.farewell)
+            self._give_up(engine, verdicts.start_timeout(self._reports.phase, seconds, limits.start), limits.farewell)
 
     def _give_up(self, engine: child.Engine, why: Failure, farewell: float) -> None:
         self._verdict = why
@@ -147,7 +167,7 @@ class Supervisor:
         asked = bool(self._stops) and self._verdict is None
         if asked and status in {0, 128 + signal.SIGTERM, -signal.SIGTERM}:
             return 0
-        failure = self._verdict or self._cause(status, kills)
+        failure = self._asked.name(self._verdict or self._cause(status, kills))
         _say(f"{failure.code}: {failure.message}")
         record = Record(failure, self._reports.phase, self._reports.engine_version)
         try:
@@ -161,52 +181,20 @@ class Supervisor:
     def _cause(self, status: int, kills: int) -> Failure:
         """What the kernel saw comes before what the engine said, and that before what its log says."""
         if kills > 0:
-            return Failure(
-                "HostOutOfMemory",
-                f"the kernel ended {kills} process(es) of the engine for exceeding the pod's memory",
-                "spec.resources.memory",
-                "a larger size",
-            )
+            return verdicts.killed_for_memory(kills)
         failed = self._reports.failed
         if failed and failed.failure:
             return failed.failure
         found = diagnose(self._ring.lines(), failed.text if failed else "")
-        if found.code == "UnknownFailure" and status <= 0:
-            how = f"was ended by {signal.Signals(-status).name}" if status < 0 else "ended by itself"
-            return Failure("EngineDied", f"the engine {how}; last said: {found.message}", "", found.suggestion)
+        if found.code in {"UnknownFailure", "EngineDied"} and status <= 0:
+            return verdicts.died(status, found.message)
         return found
 
 
-def _cannot_begin(error: OSError | ValueError) -> Failure:
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return Failure("PortInUse", f"the management port cannot be opened: {error}", "", "free the port in the pod")
-    return Failure("UnknownFailure", f"the engine cannot be started: {error}", "", "read the log of the pod")
-
-
-def _frozen(silence: float) -> Failure:
-    return Failure(
-        "EngineStalled",
-        f"the engine's front end gave no sign of life for {silence:.0f} s",
-        "",
-        "it is started again; look at the node if it comes back",
-    )
-
-
-def _did_not_stop(allowed: float) -> Failure:
-    return Failure("EngineDied", f"the engine did not stop within {allowed:.0f} s and was killed")
-
-
-def _start_timeout(phase: Phase, seconds: float, limit: float) -> Failure:
-    return Failure(
-        "StartTimeout",
-        f"the engine was still {phase} after {seconds:.0f} s of the {limit:.0f} s that it may take",
-        "spec.engine.startTimeoutSeconds",
-        str(round(limit * 2)),
-    )
-
-
-def _thread(name: str, target: Callable[[], None]) -> None:
-    threading.Thread(target=target, name=name, daemon=True).start()
+def _thread(name: str, target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 def _say(line: str) -> None:
@@ -215,5 +203,10 @@ def _say(line: str) -> None:
 
 def main() -> int:
     """Supervise the real engine; the exit code of the container."""
-    limits = Limits.read(locations.config_path(os.environ))
-    return Supervisor(ENGINE_COMMAND, os.environ, limits).run()
+    try:
+        config = json.loads(Path(locations.config_path(os.environ)).read_text(encoding="utf-8"))
+        limits, asked = Limits.of(config), Asked.of(config)
+    except (OSError, ValueError, TypeError, AttributeError):
+        # One that cannot be read is the engine process's to complain about.
+        limits, asked = Limits(), Asked()
+    return Supervisor(ENGINE_COMMAND, os.environ, limits, asked).run()

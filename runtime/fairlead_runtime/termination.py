@@ -1,13 +1,14 @@
 """The record that a failed container leaves behind: status.containerStatuses[].(state|lastState).terminated.message.
 
-JSON, at most 4096 bytes, which is what the kubelet keeps. A clean stop leaves none. Standard library only.
+JSON, at most 4096 bytes, which is what the kubelet keeps. A clean stop leaves none. The supervisor writes it, the operator reads
+it, both with this module. Standard library only.
 """
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fairlead_runtime.diagnosis import Failure
+from fairlead_runtime.failure import Failure
 
 #: The kubelet's limit for one container's message.
 MAX_BYTES = 4096
@@ -39,3 +40,19 @@ class Record:
     def write(self, path: str) -> None:
         """Raises OSError; the caller still has the log to say it in."""
         Path(path).write_text(self.to_json(), encoding="utf-8")
+
+
+def read_record(text: str) -> Record | None:
+    """The record in a termination message; None when the kubelet put the end of the log there instead. What is no text counts as absent."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    told = {name: value for name, value in body.items() if isinstance(value, str)}
+    if not told.get("code"):
+        return None
+    names = ("code", "message", "field", "suggestion")
+    failure = Failure(**{"message": "", **{name: told[name] for name in names if name in told}})
+    return Record(failure, told.get("phase", ""), told.get("engineVersion", ""))

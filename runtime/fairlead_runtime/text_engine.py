@@ -17,6 +17,8 @@ class VllmTextEngine:
         self._engine = engine
         self.model = model
         self.max_model_len = int(engine.model_config.max_model_len)
+        #: Sequences that the engine computes at a time.
+        self.max_num_seqs = int(engine.vllm_config.scheduler_config.max_num_seqs)
         sampling = importlib.import_module("vllm.sampling_params")
         self._sampling_params = sampling.SamplingParams
         self._output_kinds = {
@@ -33,7 +35,7 @@ class VllmTextEngine:
         self._defaults = {name: defaults[name] for name in ("temperature", "top_p", "top_k") if name in defaults}
 
     async def read_prompt(self, text: str) -> Prompt:
-        """The engine's renderer: character check first, then the tokenizer in its own threads."""
+        """The engine's renderer, as on its own routes: more characters than any tokens hold are refused, the rest is tokenized in threads."""
         try:
             prompt = self._parse_model_prompt(self._engine.model_config, text)
             (rendered,) = await self._engine.renderer.render_cmpl_async([prompt])

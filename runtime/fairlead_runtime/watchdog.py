@@ -46,14 +46,21 @@ class Watchdog:
         self._engine = engine
         self._thresholds = thresholds
         self._clock = clock
+        #: None while the engine steps.
+        self._cpu: dict[int, float] | None = None
         self._restart()
+        self._cpu = self._read_cpu()
 
     def _restart(self) -> None:
         """From here on nothing has moved."""
-        self._since = self._clock()
+        self._since = self._cpu_since = self._clock()
         self._had_work = False
         self._steps = self._engine.steps()
-        self._cpu = {process.pid: process.cpu_seconds for process in self._engine.processes()}
+        self._cpu = None
+
+    def _read_cpu(self) -> dict[int, float]:
+        """By process, in seconds. Reads all of /proc in the event loop: milliseconds that no stream should wait for."""
+        return {process.pid: process.cpu_seconds for process in self._engine.processes()}
 
     async def stalled(self) -> str:
         """Returns, in one sentence, why the engine counts as stuck; runs for as long as it does not."""
@@ -76,7 +83,11 @@ class Watchdog:
             return None
         # Requests that went away without a step were given up, not answered: deadlines must not hide a stuck engine.
         self._had_work = True
-        still = self._clock() - self._since
+        now = self._clock()
+        still = now - self._since
+        if self._cpu is None:
+            # The first look without a step: an engine that steps is not looked at so closely.
+            self._cpu, self._cpu_since = self._read_cpu(), now
         what = f"{pending} request(s) pending and no engine step for {still:.0f} s"
         if still >= self._thresholds.absolute_seconds:
             return what
@@ -87,7 +98,7 @@ class Watchdog:
             if process.state in "Tt":
                 return f"{what}; process {process.pid} ({process.name}) is stopped"
         used = sum(process.cpu_seconds - self._cpu.get(process.pid, 0.0) for process in processes)
-        if used < IDLE_CPU_SHARE * still:
+        if used < IDLE_CPU_SHARE * (now - self._cpu_since):
             return f"{what}; its {len(processes)} process(es) used {used:.1f} s of CPU in that time"
         return None
 

@@ -1,5 +1,6 @@
 """The operator's rights in these tests: exactly what it needs, so that a request it has no business to make fails here."""
 
+from collections.abc import Sequence
 from typing import Any
 
 USER = "operator"
@@ -9,20 +10,23 @@ SYSTEM = "fairlead-system"
 RULES: list[dict[str, Any]] = [
     {"apiGroups": ["fairlead.dev"], "resources": ["inferenceservices"], "verbs": ["get", "list", "watch"]},
     {"apiGroups": ["fairlead.dev"], "resources": ["inferenceservices/status"], "verbs": ["patch"]},
+    {"apiGroups": ["fairlead.dev"], "resources": ["inferenceservices/scale"], "verbs": ["update"]},
     {"apiGroups": ["fairlead.dev"], "resources": ["inferenceservices/finalizers"], "verbs": ["update"]},
     *(
         {"apiGroups": [group], "resources": resources, "verbs": ["get", "list", "watch", "create", "patch", "delete"]}
         for group, resources in (
-            ("apps", ["deployments"]),
+            ("apps", ["deployments", "controllerrevisions"]),
             ("", ["services", "configmaps"]),
             ("policy", ["poddisruptionbudgets"]),
         )
     ),
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
     {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["list"]},
     {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
 ]
+#: Only an operator for all namespaces can have these.
+CLUSTER_RULES: list[dict[str, Any]] = [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
 LEASE_RULES = [
     {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update", "patch"]}
 ]
@@ -55,8 +59,32 @@ def manifests(namespace: str) -> list[dict[str, Any]]:
 
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
-        {**api, "kind": "ClusterRole", "metadata": cluster, "rules": RULES},
+        {**api, "kind": "ClusterRole", "metadata": cluster, "rules": RULES + CLUSTER_RULES},
         {**api, "kind": "ClusterRoleBinding", "metadata": cluster, "subjects": subject, "roleRef": to("ClusterRole")},
         {**api, "kind": "Role", "metadata": local, "rules": LEASE_RULES},
         {**api, "kind": "RoleBinding", "metadata": local, "subjects": subject, "roleRef": to("Role")},
+    ]
+
+
+def bindings(users: Sequence[str], namespace: str) -> list[dict[str, Any]]:
+    """The same rights for other users, who are then told apart in the audit log; `manifests` has the roles."""
+    api, group = {"apiVersion": "rbac.authorization.k8s.io/v1"}, "rbac.authorization.k8s.io"
+    subjects = [{"kind": "User", "name": user, "apiGroup": group} for user in users]
+    role = {"name": "fairlead-operator", "apiGroup": group}
+    metadata = {"name": "-".join(users)}
+    return [
+        {
+            **api,
+            "kind": "ClusterRoleBinding",
+            "metadata": metadata,
+            "subjects": subjects,
+            "roleRef": {**role, "kind": "ClusterRole"},
+        },
+        {
+            **api,
+            "kind": "RoleBinding",
+            "metadata": {**metadata, "namespace": namespace},
+            "subjects": subjects,
+            "roleRef": {**role, "kind": "Role"},
+        },
     ]

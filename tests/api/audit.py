@@ -16,6 +16,7 @@ class Write:
     resource: str
     name: str
     code: int
+    namespace: str = ""
 
 
 @dataclass
@@ -36,7 +37,13 @@ class Audit:
             lines = log.read().split(b"\n")[:-1]
         entries: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [
-            Write(entry["verb"], _resource(entry), entry["objectRef"].get("name", ""), entry["responseStatus"]["code"])
+            Write(
+                entry["verb"],
+                _resource(entry),
+                entry["objectRef"].get("name", ""),
+                entry["responseStatus"]["code"],
+                entry["objectRef"].get("namespace", ""),
+            )
             for entry in entries
             if entry["stage"] == "ResponseComplete"
             and entry["user"]["username"] == self.user

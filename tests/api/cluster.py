@@ -1,10 +1,11 @@
 """What a test says to the API server: kubectl with plain dicts, and waiting on conditions."""
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,6 +63,12 @@ class Kubectl:
         text = self("apply", "--server-side", "-o", "json", "-f", "-", *arguments, stdin=manifest)
         applied: Manifest = json.loads(text)
         return applied
+
+    def within(self, test: str) -> "Kubectl":
+        """The same in a new namespace that is called after the test."""
+        namespace = re.sub(r"[^a-z0-9]+", "-", test)[-60:].strip("-")
+        self("create", "namespace", namespace)
+        return replace(self, namespace=namespace)
 
     def patch(self, kind: str, name: str, patch: Mapping[str, Any], *arguments: str) -> None:
         """JSON merge patch."""

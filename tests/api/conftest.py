@@ -14,6 +14,7 @@ from api.operators import OperatorProcess
 from fairlead_cli.local import controlplane
 from fairlead_cli.local.controlplane import ControlPlane
 from fairlead_cli.local.health import free_ports
+from hub_server import LARGE, HubServer, hub
 
 ROOT = Path(__file__).parents[2]
 CRD = ROOT / "crds" / "fairlead.dev_inferenceservices.yaml"
@@ -34,6 +35,17 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="session")
+def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """One with controller-manager; pods get no node, for there is no scheduler."""
+    folder = tmp_path_factory.mktemp("managed")
+    with controlplane.start(folder, controller_manager=True, progress=print) as started:
+        install_crd(Kubectl(started.kubectl, started.kubeconfig, "default"))
+        for manifest in access.manifests(SYSTEM):
+            Kubectl(started.kubectl, started.kubeconfig, SYSTEM).apply(manifest)
+        yield started
+
+
+@pytest.fixture(scope="session")
 def admin(plane: ControlPlane) -> Kubectl:
     """kubectl that may do everything, with CRD and the operator's rights installed."""
     kubectl = Kubectl(plane.kubectl, plane.kubeconfig, "default")
@@ -44,12 +56,20 @@ def admin(plane: ControlPlane) -> Kubectl:
 
 
 @pytest.fixture(scope="session")
+def model_hub() -> Iterator[HubServer]:
+    """The hub of the session's operator: it has one model, whose weights are 131 GiB."""
+    with hub({"config.json": LARGE}) as there:
+        yield there
+
+
+@pytest.fixture(scope="session")
 def operator(
-    plane: ControlPlane, admin: Kubectl, tmp_path_factory: pytest.TempPathFactory
+    plane: ControlPlane, admin: Kubectl, tmp_path_factory: pytest.TempPathFactory, model_hub: HubServer
 ) -> Iterator[OperatorProcess]:
     """The operator that serves all tests that need none of their own."""
     log = tmp_path_factory.mktemp("operator") / "log"
-    process = OperatorProcess(plane.user(access.USER), log, SYSTEM, "session", free_ports(1)[0])
+    settings = {"FAIRLEAD_HUB_ENDPOINT": model_hub.url}
+    process = OperatorProcess(plane.user(access.USER), log, SYSTEM, "session", free_ports(1)[0], settings)
     with process:
         process.ready()
         eventually(process.leads, "leadership")

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -19,7 +20,7 @@ from fairlead_cli.local.health import free_ports
 
 @dataclass
 class OperatorProcess:
-    """One `python -m fairlead_operator`."""
+    """One `python -m fairlead_operator`, or what `program` runs instead."""
 
     kubeconfig: Path
     log: Path
@@ -27,6 +28,7 @@ class OperatorProcess:
     name: str
     port: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str] = ("-m", "fairlead_operator")
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "OperatorProcess":
@@ -44,7 +46,7 @@ class OperatorProcess:
             **self.environment,
         }
         with self.log.open("ab") as log:
-            command = [sys.executable, "-P", "-m", "fairlead_operator"]
+            command = [sys.executable, "-P", *self.program]
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         return self
 
@@ -83,6 +85,11 @@ class OperatorProcess:
         """Whether it holds the Lease."""
         return self.metric("fairlead_leader") == 1.0
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal and go on."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the signal and wait; returns the exit code."""
         assert self.process is not None
@@ -102,3 +109,13 @@ def operator_on(plane: ControlPlane, folder: Path, name: str, **environment: str
     """An operator that is not started yet."""
     user, port = plane.user(access.USER), free_ports(1)[0]
     return OperatorProcess(user, folder / f"{name}.log", access.SYSTEM, name, port, environment)
+
+
+@contextmanager
+def leading(plane: ControlPlane, folder: Path, name: str, **environment: str) -> Iterator[OperatorProcess]:
+    """An operator that leads, and that ends cleanly with the block."""
+    with operator_on(plane, folder, name, **environment) as process:
+        process.ready()
+        eventually(process.leads, "leadership")
+        yield process
+        assert process.end() == 0

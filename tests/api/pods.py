@@ -11,8 +11,11 @@ def timestamp(seconds_ago: float = 0) -> str:
     return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def make(kubectl: Kubectl, service: str, suffix: str, node: str | None = "node-1") -> str:
-    """Create one pod from the service's Deployment, as its ReplicaSet would, on a node or on none; returns its name."""
+def make(kubectl: Kubectl, service: str, suffix: str, node: str | None = "node-1", gate: str = "") -> str:
+    """Create one pod from the service's Deployment, as its ReplicaSet would, on a node or on none; returns its name.
+
+    `gate` is a scheduling gate that an admission webhook would have added.
+    """
     deployment = eventually(lambda: kubectl.get("deployment", service), f"Deployment {service}")
     template = deployment["spec"]["template"]
     name = f"{service}-{suffix}"
@@ -27,7 +30,11 @@ def make(kubectl: Kubectl, service: str, suffix: str, node: str | None = "node-1
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": metadata,
-            "spec": {**template["spec"], **({"nodeName": node} if node else {})},
+            "spec": {
+                **template["spec"],
+                **({"nodeName": node} if node else {}),
+                **({"schedulingGates": [{"name": gate}]} if gate else {}),
+            },
         },
     )
     return name
@@ -91,9 +98,9 @@ def creating(seconds: float) -> Manifest:
     return status
 
 
-def unschedulable() -> Manifest:
+def unschedulable(resource: str = "nvidia.com/gpu") -> Manifest:
     """No node takes it."""
-    message = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    message = f"0/3 nodes are available: 3 Insufficient {resource}."
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
     return {"phase": "Pending", "conditions": [{**condition, "lastTransitionTime": timestamp(5)}]}
 

@@ -9,15 +9,17 @@ from api.cluster import Kubectl, Manifest, conditions, eventually, service
 from api.operators import OperatorProcess
 
 pytestmark = pytest.mark.usefixtures("operator")
-KINDS = ("deployment", "service", "configmap", "poddisruptionbudget")
+KINDS = ("deployment", "service", "configmap", "poddisruptionbudget", "controllerrevision")
+#: Their names hold a hash.
+HASHED = ("configmap", "controllerrevision")
 OURS = "app.kubernetes.io/managed-by=fairlead"
 
 
 def child(kubectl: Kubectl, kind: str, name: str = "mistral") -> Manifest | None:
-    """The child of that kind; a ConfigMap's name holds a hash, so it is found by label."""
-    if kind != "configmap":
+    """The child of that kind; one whose name holds a hash is found by label."""
+    if kind not in HASHED:
         return kubectl.get(kind, name)
-    return next(iter(kubectl.items("configmap", f"fairlead.dev/service={name}")), None)
+    return next(iter(kubectl.items(kind, f"fairlead.dev/service={name}")), None)
 
 
 def made(kubectl: Kubectl, kind: str) -> Manifest:
@@ -79,8 +81,9 @@ def test_a_deleted_child_comes_back(kubectl: Kubectl, kind: str) -> None:
         ("service", {"metadata": {"labels": {"app.kubernetes.io/managed-by": "someone"}}}, lambda obj: obj["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "fairlead"),
         ("poddisruptionbudget", {"spec": {"maxUnavailable": 2}}, lambda obj: obj["spec"]["maxUnavailable"] == 1),
         ("configmap", {"metadata": {"labels": {"app.kubernetes.io/part-of": None}}}, lambda obj: obj["metadata"]["labels"].get("app.kubernetes.io/part-of") == "fairlead"),
+        ("controllerrevision", {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}}, lambda obj: obj["metadata"]["labels"].get("app.kubernetes.io/managed-by") == "fairlead"),
     ],
-    ids=["replicas", "lost label", "selector", "label that hides it from the watch", "budget", "lost label of an immutable ConfigMap"],
+    ids=["replicas", "lost label", "selector", "label that hides it from the watch", "budget", "lost label of an immutable ConfigMap", "label that hides a revision from the watch"],
 )  # fmt: skip
 def test_an_edited_child_is_brought_back(kubectl: Kubectl, kind: str, patch: Manifest, read: Any) -> None:
     kubectl.apply(service(replicas=2))
@@ -178,7 +181,7 @@ def test_a_successor_waits_for_its_predecessors_children(kubectl: Kubectl) -> No
     kubectl("delete", "infs", "mistral")
     kubectl.apply(service())
 
-    for kind in ("service", "configmap", "deployment"):
+    for kind in ("service", "configmap", "controllerrevision", "deployment"):
         kubectl("delete", kind, "--selector", OURS, "--wait=false")
 
     def succeeded() -> bool:

@@ -109,12 +109,45 @@ def test_the_standby_takes_over_from_a_killed_leader(quiet: ControlPlane, kubect
         leader.end(signal.SIGKILL)
         kubectl.apply(service("later"))
 
-        eventually(lambda: accepted(kubectl, "later"), "status by the standby", within=40)
+        eventually(lambda: accepted(kubectl, "later"), "status by the standby", within=20)
         assert standby.leads()
         lease = Kubectl(kubectl.program, kubectl.kubeconfig, SYSTEM).get("lease", "fairlead-operator")
         assert lease is not None
         assert lease["spec"]["holderIdentity"] == standby.name
         assert standby.end() == 0
+
+
+def test_a_leader_that_was_paused_writes_nothing_when_it_goes_on(
+    quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    """A frozen process, a machine that swaps, a suspended guest: when it goes on, another leads, and there is work to do."""
+    names = ("paused", "successor")
+    for manifest in access.bindings(names, SYSTEM):
+        dataclasses.replace(kubectl, namespace=SYSTEM).apply(manifest)
+    quick = {"FAIRLEAD_RESYNC_SECONDS": "0.2"}
+    first, second = (
+        dataclasses.replace(operator_on(quiet, tmp_path, name, **quick), kubeconfig=quiet.user(name)) for name in names
+    )
+    with first as paused:
+        eventually(paused.leads, "a leader")
+        kubectl.apply(service())
+        eventually(lambda: accepted(kubectl), "status")
+        with second as successor:
+            successor.ready()
+            paused.send(signal.SIGSTOP)
+            eventually(successor.leads, "the successor", within=25)
+            audits = {name: Audit(quiet.audit_log, name) for name in names}
+
+            for replicas in range(2, 6):
+                kubectl.patch("infs", "mistral", {"spec": {"replicas": replicas}})
+            paused.send(signal.SIGCONT)
+
+            eventually(lambda: not paused.running, "the end of the one that was paused", within=25)
+            assert paused.end() == 1
+            eventually(lambda: accepted(kubectl), "status by the successor")
+            assert audits["paused"].writes() == []
+            assert audits["successor"].writes() != []
+            assert successor.end() == 0
 
 
 def wrote(operator: OperatorProcess) -> int:
@@ -156,28 +189,61 @@ def test_a_stolen_lease_ends_the_process(quiet: ControlPlane, kubectl: Kubectl, 
 def test_it_serves_the_namespaces_it_is_told_and_needs_no_more_rights(
     quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path
 ) -> None:
+    """With a Role in each of two namespaces and none beside: no request is refused, and a third namespace is left alone."""
     elsewhere = dataclasses.replace(kubectl, namespace="default")
+    two = dataclasses.replace(kubectl, namespace=f"{kubectl.namespace}-two")
     own = f"{kubectl.namespace}-system"
-    kubectl("create", "namespace", own)
-    for manifest in access.local_manifests("local", kubectl.namespace, own):
-        dataclasses.replace(kubectl, namespace=manifest["metadata"]["namespace"]).apply(manifest)
-    served = {"FAIRLEAD_WATCH_NAMESPACES": kubectl.namespace}
+    for namespace in (two.namespace, own):
+        kubectl("create", "namespace", namespace)
+    for served in (kubectl, two):
+        for manifest in access.local_manifests("local", served.namespace, own):
+            dataclasses.replace(kubectl, namespace=manifest["metadata"]["namespace"]).apply(manifest)
+    settings = {
+        "FAIRLEAD_WATCH_NAMESPACES": f"{kubectl.namespace},{two.namespace}",
+        "FAIRLEAD_ALLOWED_IMAGES": "registry.example.com/team",
+    }
+    denied: dict[str, dict[str, Any]] = {
+        "denied": {"image": "registry.example.com/other/runtime:2"},
+        "model": {"model": {"uri": "oci://elsewhere.example.com/mistral:7b"}},
+    }
     log = tmp_path / "local.log"
-    with OperatorProcess(quiet.user("local"), log, own, "local", free_ports(1)[0], served) as operator:
+    with OperatorProcess(quiet.user("local"), log, own, "local", free_ports(1)[0], settings) as operator:
         operator.ready()
         elsewhere.apply(service("foreign"))
         kubectl.apply(service())
+        two.apply(service("allowed", image="registry.example.com/team/runtime:2"))
+        for name, spec in denied.items():
+            two.apply(service(name, **spec))
 
-        eventually(lambda: accepted(kubectl), f"status, see {log}")
+        eventually(lambda: accepted(kubectl), f"status in the first, see {log}")
+        eventually(lambda: verdict(two, "allowed", "Accepted") == "Valid", "status in the second")
+        eventually(lambda: {verdict(two, name, "Accepted") for name in denied} == {"DeniedArgument"}, "the refusals")
+        assert all(two.get("deployment", name) is None for name in denied)
+        pod = pods.make(kubectl, "mistral", "a", node=None)
+        pods.set_status(kubectl, pod, pods.unschedulable())
+        eventually(
+            lambda: verdict(kubectl, "mistral", "Scheduled") == "InsufficientAccelerators", "the scheduler's words"
+        )
 
+        words = conditions(kubectl.get("infs", "mistral"))["Scheduled"]["message"]
+        assert "are free" not in words, "it may not see nodes, and does not try"
+        assert 'code="403"' not in operator.get("/metrics")[1]
+        assert "forbidden" not in log.read_text().lower()
         assert conditions(elsewhere.get("infs", "foreign")) == {}
+        assert elsewhere.get("deployment", "foreign") is None
         assert operator.end() == 0
     elsewhere("delete", "infs", "foreign")
+    two("delete", "infs", "--all")
+
+
+def verdict(kubectl: Kubectl, name: str, condition: str) -> str:
+    """A condition's reason, "" while it is not there."""
+    return str(conditions(kubectl.get("infs", name)).get(condition, {}).get("reason", ""))
 
 
 def picture(kubectl: Kubectl) -> dict[str, Any]:
     """What there is, without what differs between two runs anyway."""
-    kinds = ("deployment", "service", "configmap", "poddisruptionbudget")
+    kinds = ("deployment", "service", "configmap", "poddisruptionbudget", "controllerrevision")
     children = [item for kind in kinds for item in kubectl.items(kind, "fairlead.dev/service=mistral")]
     return {
         **{f"{item['kind']}/{item['metadata']['name']}": _essence(item) for item in children},
@@ -197,9 +263,9 @@ def _managers(item: Manifest) -> list[str]:
     return sorted(entry["manager"] for entry in item["metadata"].get("managedFields", ()))
 
 
-#: The writes of a first reconcile: ConfigMap, Service, budget, Deployment, status, events; then those of a change.
-CREATING = range(1, 7)
-CHANGING = range(1, 5)
+#: The writes of a first reconcile: revision, ConfigMap, Service, budget, Deployment, status, events; then those of a change.
+CREATING = range(1, 8)
+CHANGING = range(1, 6)
 
 
 @pytest.mark.parametrize("after", [pytest.param(("create", n), id=f"create, write {n}") for n in CREATING] + [pytest.param(("change", n), id=f"change, write {n}") for n in CHANGING])  # fmt: skip

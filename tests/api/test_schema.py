@@ -29,6 +29,8 @@ def spec_with(path: shapes.Path, value: Any) -> dict[str, Any]:
     spec: dict[str, Any] = shapes.place(SPEC, path, value)
     if path[:1] == ("serving",) and "drainSeconds" in path:
         spec["serving"]["requestTimeoutSeconds"] = 1
+    if path[:2] == ("autoscaling", "minReplicas"):
+        spec["autoscaling"]["maxReplicas"] = 1000
     for entry in spec.get("engine", {}).get("env", []):
         if isinstance(entry, dict) and "valueFrom" not in entry:
             entry.setdefault("value", "x")
@@ -121,6 +123,18 @@ RULES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
         [{"serving": {"drainSeconds": 300}}, {"serving": {"drainSeconds": 60, "requestTimeoutSeconds": 60}}],
         [{"serving": {"drainSeconds": 299}}, {"serving": {"drainSeconds": 60, "requestTimeoutSeconds": 61}}],
     ),
+    "autoscaling.maxReplicas must be at least autoscaling.minReplicas: raise the one or lower the other": (
+        [
+            {"autoscaling": rules}
+            for rules in (
+                {"maxReplicas": 1},
+                {"minReplicas": 0, "maxReplicas": 1},
+                {"minReplicas": 3, "maxReplicas": 3},
+                {"maxReplicas": 8, "targetWaitingRequests": 1, "targetKVCacheUsagePercent": 50, "idleSeconds": 60},
+            )
+        ],
+        [{"autoscaling": {"minReplicas": 4, "maxReplicas": 3}}, {"autoscaling": {"minReplicas": 2, "maxReplicas": 1}}],
+    ),
     "device CPU takes no accelerator: remove acceleratorName": (
         [{"resources": {"acceleratorName": "amd.com/gpu"}}],
         [{"resources": {"device": "CPU", "acceleratorName": "amd.com/gpu"}}],
@@ -128,6 +142,29 @@ RULES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
     "device CPU has no accelerator memory to share: set engine.kvCacheMemory instead": (
         [{"resources": {"device": "CPU"}, "engine": {"kvCacheMemory": "1Gi"}}],
         [{"resources": {"device": "CPU"}, "engine": {"gpuMemoryUtilizationPercent": 90}}],
+    ),
+    "device CPU has no kernels for fp8 weights: choose engine.profile Balanced, Latency or Throughput": (
+        [
+            {"engine": {"profile": "ThroughputFP8"}},
+            {"engine": {"profile": "LatencyFP8"}, "resources": {"device": "Accelerator"}},
+            *(
+                {"resources": {"device": "CPU"}, "engine": {"profile": name}}
+                for name in ("Balanced", "Latency", "Throughput")
+            ),
+        ],
+        [{"resources": {"device": "CPU"}, "engine": {"profile": name}} for name in ("LatencyFP8", "ThroughputFP8")],
+    ),
+    "surgeWaitSeconds applies to strategy Auto only: remove it, or set strategy to Auto": (
+        [
+            {"rollout": rollout}
+            for rollout in (
+                {"surgeWaitSeconds": 5},
+                {"strategy": "Auto", "surgeWaitSeconds": 5},
+                {"strategy": "Surge"},
+                {"strategy": "Replace", "onFailure": "Hold"},
+            )
+        ],
+        [{"rollout": {"strategy": strategy, "surgeWaitSeconds": 5}} for strategy in ("Surge", "Replace")],
     ),
     "device CPU takes no accelerator: remove placement.minAcceleratorMemory": (
         [{"placement": {"minAcceleratorMemory": "40Gi"}}],
@@ -170,6 +207,29 @@ def test_a_name_must_do_for_a_service(api: Api, name: str, accepted: bool) -> No
     assert accepted or "metadata.name must be at most 50 characters" in answer.message
 
 
+@pytest.mark.parametrize(
+    ("field", "lowest", "highest"),
+    [
+        pytest.param(*row, id=row[0])
+        for row in (
+            ("maxNumSeqs", 1, 65_536),
+            ("maxNumBatchedTokens", 1, 100_000_000),
+            ("gpuMemoryUtilizationPercent", 1, 100),
+            ("blockSize", 1, 4096),
+            ("seed", 0, 4_294_967_295),
+            ("startTimeoutSeconds", 30, 86_400),
+        )
+    ],
+)
+def test_numbers_of_the_engine_have_bounds(api: Api, field: str, lowest: int, highest: int) -> None:
+    codes = {
+        value: api.try_create(service(engine={field: value})).code
+        for value in (lowest - 1, lowest, highest, highest + 1)
+    }
+
+    assert codes == {lowest - 1: 422, lowest: 201, highest: 201, highest + 1: 422}
+
+
 def test_unknown_fields_are_refused_under_strict_validation(api: Api) -> None:
     answer = api.try_create(service(engine={"maxModelLenn": 4096}))
 
@@ -186,7 +246,8 @@ def test_unknown_fields_are_dropped_with_a_warning_otherwise(api: Api) -> None:
 
 
 def test_defaults_are_filled_in(api: Api) -> None:
-    spec = api.try_create(service(serving={}, resources={}, engine={}, parallelism={})).body["spec"]
+    given = service(serving={}, resources={}, engine={}, parallelism={}, autoscaling={"maxReplicas": 3})
+    spec = api.try_create(given).body["spec"]
 
     assert spec["replicas"] == 1
     assert spec["suspend"] is False
@@ -194,6 +255,14 @@ def test_defaults_are_filled_in(api: Api) -> None:
     assert spec["resources"] == {"device": "Accelerator"}
     assert spec["parallelism"] == {"tensor": 1, "pipeline": 1}
     assert spec["engine"] == {"startTimeoutSeconds": 1800}
+    assert spec["autoscaling"] == {
+        "minReplicas": 1,
+        "maxReplicas": 3,
+        "targetWaitingRequests": 5,
+        "targetKVCacheUsagePercent": 80,
+        "scaleDownDelaySeconds": 300,
+        "idleSeconds": 900,
+    }
 
 
 def explained(kubectl: Kubectl, field: str) -> str:

@@ -62,6 +62,30 @@ def condition_reason(kubectl: Kubectl, kind: str, status: str) -> str:
     return str(eventually(lambda: (found := condition(kubectl, kind)).get("status") == status and found["reason"], f"{kind}={status}"))  # fmt: skip
 
 
+def test_kubectl_waits_for_each_condition(kubectl: Kubectl) -> None:
+    kubectl.apply(service(serving={"apiKeySecretRef": {"name": "keys", "key": "keys"}}))
+    kubectl("wait", "--for=condition=Reconciling", "infs/mistral", "--timeout=20s")
+    pods.set_status(kubectl, pods.make(kubectl, "mistral", "a"), pods.ready())
+    pods.report(kubectl, "mistral", 1, 1)
+
+    for kind in (
+        "Accepted",
+        "Scheduled",
+        "ModelAvailable",
+        "EngineHealthy",
+        "UpToDate",
+        "Secured",
+        "Available",
+        "Ready",
+    ):
+        kubectl("wait", f"--for=condition={kind}", "infs/mistral", "--timeout=20s")
+
+    kubectl.patch("infs", "mistral", {"spec": {"engine": {"extraArgs": ["--port=1"]}}})
+    kubectl("wait", "--for=condition=Stalled", "infs/mistral", "--timeout=20s")
+    kubectl("wait", "--for=condition=Ready=false", "infs/mistral", "--timeout=20s")
+    kubectl("wait", "--for=condition=Available", "infs/mistral", "--timeout=20s")
+
+
 def test_the_engines_own_words_reach_the_user(kubectl: Kubectl) -> None:
     kubectl.apply(service(engine={"maxModelLen": 4096}))
     pod = pods.make(kubectl, "mistral", "a")
@@ -100,6 +124,33 @@ def test_a_pod_without_a_node(kubectl: Kubectl) -> None:
     pods.set_status(kubectl, pod, pods.unschedulable())
 
     assert "nvidia.com/gpu" in becomes(kubectl, "Scheduled", "False", "InsufficientAccelerators")["message"]
+
+
+def test_a_pod_without_accelerators_says_how_many_are_free_and_where(kubectl: Kubectl) -> None:
+    """Nodes and pods of the whole cluster are read with the operator's own rights."""
+    node, resource = f"node-{kubectl.namespace}", f"{kubectl.namespace}.example.com/gpu"
+    kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
+    capacity = {"cpu": "64", "memory": "512Gi", "pods": "110", resource: "4"}
+    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
+    kubectl.patch(
+        "node",
+        node,
+        {"status": {"capacity": capacity, "allocatable": capacity, "conditions": [ready]}},
+        "--subresource=status",
+    )
+    kubectl.patch("node", node, {"spec": {"taints": None}})
+    kubectl.apply(service(resources={"acceleratorName": resource}, parallelism={"tensor": 3}))
+    pods.make(kubectl, "mistral", "a", node=node)
+    second = pods.make(kubectl, "mistral", "b", node=None)
+
+    pods.set_status(kubectl, second, pods.unschedulable(resource))
+
+    becomes(kubectl, "Scheduled", "False", "InsufficientAccelerators")
+    words = f"; 1 of 4 are free (1 on {node}); "
+    # An earlier test's listing may be used for half a minute.
+    eventually(lambda: words in condition(kubectl, "Scheduled")["message"], words, within=45)
+    assert f"needs 3 {resource}" in condition(kubectl, "Scheduled")["message"]
+    kubectl("delete", "node", node)
 
 
 def test_a_missing_secret_is_read_from_the_pods_events(kubectl: Kubectl) -> None:

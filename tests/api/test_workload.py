@@ -1,52 +1,29 @@
 """With the real Deployment, ReplicaSet and garbage collection controllers: what they make of our Deployment, and what is left."""
 
-import dataclasses
 from collections.abc import Iterator
 
 import pytest
 
-from api import access
-from api.access import SYSTEM
 from api.audit import Audit
 from api.cluster import Kubectl, accepted, conditions, eventually, service
-from api.conftest import install_crd
-from api.operators import OperatorProcess, operator_on
-from fairlead_cli.local import controlplane
+from api.operators import OperatorProcess, leading
 from fairlead_cli.local.controlplane import ControlPlane
 
 PODS = "fairlead.dev/service=mistral"
 
 
 @pytest.fixture(scope="module")
-def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane with controller-manager; pods get no node, for there is no scheduler."""
-    folder = tmp_path_factory.mktemp("managed")
-    with controlplane.start(folder, controller_manager=True, progress=print) as plane:
-        admin = Kubectl(plane.kubectl, plane.kubeconfig, "default")
-        install_crd(admin)
-        for manifest in access.manifests(SYSTEM):
-            dataclasses.replace(admin, namespace=SYSTEM).apply(manifest)
-        yield plane
-
-
-@pytest.fixture(scope="module")
 def operator(managed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
     """It looks again five times a second."""
-    folder = tmp_path_factory.mktemp("operator")
-    with operator_on(managed, folder, "workload", FAIRLEAD_RESYNC_SECONDS="0.2") as process:
-        process.ready()
+    with leading(managed, tmp_path_factory.mktemp("operator"), "workload", FAIRLEAD_RESYNC_SECONDS="0.2") as process:
         yield process
-        assert process.end() == 0
 
 
 @pytest.fixture
 def kubectl(managed: ControlPlane, operator: OperatorProcess, request: pytest.FixtureRequest) -> Kubectl:
     """kubectl in a namespace of its own."""
     assert operator.running
-    admin = Kubectl(managed.kubectl, managed.kubeconfig, "default")
-    namespace = request.node.name.replace("_", "-")[:40].rstrip("-")
-    admin("create", "namespace", namespace)
-    return dataclasses.replace(admin, namespace=namespace)
+    return Kubectl(managed.kubectl, managed.kubeconfig, "default").within(request.node.name)
 
 
 def status_replicas(kubectl: Kubectl) -> int:
@@ -93,7 +70,7 @@ def test_deleting_the_resource_leaves_nothing(kubectl: Kubectl) -> None:
 
     kubectl("delete", "infs", "mistral")
 
-    kinds = "deployments,replicasets,pods,services,configmaps,poddisruptionbudgets"
+    kinds = "deployments,replicasets,pods,services,configmaps,poddisruptionbudgets,controllerrevisions"
     eventually(lambda: kubectl("get", kinds, "-l", PODS, "-o", "name") == "", "the end of every child", within=40)
 
 
@@ -125,20 +102,30 @@ def test_beside_the_real_controllers_it_is_silent(
     assert silent() or silent(), "the first hundred may still see the last pod's birth"
 
 
-def test_a_quota_that_forbids_pods_is_named(kubectl: Kubectl) -> None:
+@pytest.mark.parametrize(
+    ("hard", "made"),
+    [
+        pytest.param({"pods": "0"}, 0, id="no pod"),
+        pytest.param({"requests.nvidia.com/gpu": "1"}, 1, id="accelerators for one of three replicas"),
+    ],
+)
+def test_a_quota_that_forbids_pods_is_named(kubectl: Kubectl, hard: dict[str, str], made: int) -> None:
     quota = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
         "metadata": {"name": "none"},
-        "spec": {"hard": {"pods": "0"}},
+        "spec": {"hard": hard},
     }
     kubectl("create", "-f", "-", stdin=quota)
     eventually(lambda: (kubectl.get("resourcequota", "none") or {}).get("status", {}).get("hard"), "the quota's start")
 
-    kubectl.apply(service())
+    kubectl.apply(service(replicas=3))
 
     def refused() -> bool:
         return conditions(kubectl.get("infs", "mistral")).get("Scheduled", {}).get("reason") == "QuotaExceeded"
 
     eventually(refused, "QuotaExceeded")
-    assert "quota" in conditions(kubectl.get("infs", "mistral"))["Ready"]["message"]
+    message = conditions(kubectl.get("infs", "mistral"))["Ready"]["message"]
+    assert "exceeded quota" in message
+    assert message.endswith("raise the namespace's quota, or ask for less in spec.resources or spec.replicas")
+    assert len(kubectl.items("pod")) == made

@@ -81,7 +81,8 @@ def service(name: str, uri: str, **spec: Any) -> dict[str, Any]:
             "model": {"uri": uri} | spec.pop("model", {}),
             "engine": engine,
             "serving": {"requestTimeoutSeconds": 30} | spec.pop("serving", {}),
-            "resources": {"device": "CPU", "cpu": "200m", "memory": "4Gi"},
+            # vLLM's two processes need about 3 GiB between them, most of it libraries.
+            "resources": {"device": "CPU", "cpu": "200m", "memory": "4Gi"} | spec.pop("resources", {}),
             **spec,
         },
     }

@@ -5,9 +5,10 @@ import time
 import click
 from rich.console import Console
 
-from fairlead_cli.demo import questions, view
+from fairlead_cli.demo import broken, questions, view
 from fairlead_cli.demo.kubectl import Kubectl
 from fairlead_cli.local import stack
+from fairlead_cli.local.progress import step
 from fairlead_cli.local.stack import ROOT
 
 NAME = "demo"
@@ -32,14 +33,18 @@ def demo() -> None:
     ready = stack.up(say)
     kubectl = ready.kubectl
     # A demo of before is gone first: this one shows the whole way.
-    kubectl.run("delete", "inferenceservices.fairlead.dev", NAME, "--ignore-not-found", "--wait")
+    with step("taking away what an earlier demo left", say):
+        kubectl.run("delete", "inferenceservices.fairlead.dev", NAME, "--ignore-not-found", "--wait")
 
-    command(console, f"kubectl apply -f {EXAMPLE.relative_to(ROOT)}")
+    view.command(console, f"kubectl apply -f {EXAMPLE.relative_to(ROOT)}")
     kubectl.run("apply", "-f", str(EXAMPLE))
     view.follow(console, kubectl, NAME, READY_WITHIN)
     say(f"{NAME} is Ready")
 
     converse(console, kubectl)
+    broken.break_it(console, kubectl, NAME, READY_WITHIN)
+    broken.cure_it(console, kubectl, NAME, READY_WITHIN)
+    say(f"{NAME} is Ready again")
     scale(console, kubectl)
     console.print(kubectl.run("get", "infs", NAME, "-o", "wide"), markup=False, highlight=False)
     what_next(console, kubectl)
@@ -48,15 +53,15 @@ def demo() -> None:
 def converse(console: Console, kubectl: Kubectl) -> None:
     """Ask through the OpenAI API and through /generate, then show some of the pod's metrics."""
     address = f"http://{kubectl.get('service', NAME)['spec']['clusterIP']}"
-    command(console, f"curl {address}/v1/chat/completions -d '... {QUESTION} ...'")
+    view.command(console, f"curl {address}/v1/chat/completions -d '... {QUESTION} ...'")
     console.print(f"  {questions.chat(address, NAME, QUESTION)}", style="bold", markup=False)
 
-    command(console, f"curl {address}/generate -d '...'")
+    view.command(console, f"curl {address}/generate -d '...'")
     console.print_json(data=questions.generate(address, QUESTION))
 
     pod = kubectl.get("pods", "-l", f"fairlead.dev/service={NAME}")["items"][0]
     management = f"http://{pod['status']['podIP']}:9090"
-    command(console, f"curl {management}/metrics")
+    view.command(console, f"curl {management}/metrics")
     for line in questions.metrics(management):
         console.print(f"  {line}", markup=False, highlight=False, overflow="ellipsis", no_wrap=True)
 
@@ -64,14 +69,9 @@ def converse(console: Console, kubectl: Kubectl) -> None:
 def scale(console: Console, kubectl: Kubectl) -> None:
     """To two replicas, through the resource's own scale, back to one, and to two for the user to play with."""
     for replicas in (2, 1, 2):
-        command(console, f"kubectl scale infs/{NAME} --replicas={replicas}")
+        view.command(console, f"kubectl scale infs/{NAME} --replicas={replicas}")
         kubectl.run("scale", f"infs/{NAME}", f"--replicas={replicas}")
         view.follow(console, kubectl, NAME, READY_WITHIN)
-
-
-def command(console: Console, line: str) -> None:
-    """What a user would type for the step that follows."""
-    console.print(f"\n[bold cyan]$[/] {line}", highlight=False)
 
 
 def what_next(console: Console, kubectl: Kubectl) -> None:
@@ -83,7 +83,8 @@ Try next:
   {kubectl.program} get infs -w
   {kubectl.program} explain infs.spec.engine
   {kubectl.program} describe infs {NAME}
-  {kubectl.program} patch infs {NAME} --type merge -p '{{"spec":{{"engine":{{"maxModelLen":99999}}}}}}'   # see what the status says
+  {kubectl.program} patch infs {NAME} --type merge -p '{{"spec":{{"engine":{{"kvCacheMemory":"1Mi"}}}}}}'
+  .venv/bin/fairlead why {NAME}                      # what that broke, and the command that mends it
   .venv/bin/fairlead cluster down                 # leaves nothing behind
 """,
         markup=False,

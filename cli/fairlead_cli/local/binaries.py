@@ -4,23 +4,18 @@ Every program is one step with its own stamp, so an interrupted run goes on wher
 names is built. Two processes may ask at once: the second waits for the first and finds its work done.
 """
 
-import fcntl
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from fairlead_cli.local import golang, paths
 from fairlead_cli.local.errors import BuildFailed
+from fairlead_cli.local.lock import held
 from fairlead_cli.local.logs import last_lines
 from fairlead_cli.local.programs import PROGRAMS, Program
-from fairlead_cli.local.progress import Progress, silent
+from fairlead_cli.local.progress import Progress, silent, step
 
-#: Seconds between two signs of life while one program is compiled (the API server takes minutes on two cores).
-SIGN_OF_LIFE = 15.0
 #: A program that does not print its version within this many seconds is not the one we look for.
 ASK_TIMEOUT = 10.0
 
@@ -37,7 +32,7 @@ def ensure(*names: str, progress: Progress = silent) -> dict[str, Path]:
     found = {program.name: path for program in wanted if (path := _find(program))}
     if len(found) == len(wanted):
         return found
-    with _locked(progress):
+    with held(folder() / ".lock", progress, waiting_for="another process that builds programs"):
         found |= {program.name: path for program in wanted if program.name not in found and (path := _cached(program))}
         missing = [program for program in wanted if program.name not in found]
         if missing:
@@ -82,27 +77,12 @@ def _on_path(program: Program) -> Path | None:
     return Path(path) if program.accepts(answer.stdout + answer.stderr) else None
 
 
-@contextmanager
-def _locked(progress: Progress) -> Iterator[None]:
-    folder().mkdir(parents=True, exist_ok=True)
-    with (folder() / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another process that builds programs")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _build(go: Path, program: Program, position: str, progress: Progress) -> Path:
-    what = f"building {program.name} {program.version} ({position})"
-    progress(what)
     target, unfinished = folder() / program.name, folder() / f".{program.name}.new"
     log = paths.home() / "logs" / f"build-{program.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     _stamp(program).unlink(missing_ok=True)
-    started = time.monotonic()
-    with log.open("w") as output:
+    with step(f"building {program.name} {program.version} ({position})", progress), log.open("w") as output:
         # Its own session: an interrupt at the terminal must find us, and we end the compiler and all that it started.
         process = subprocess.Popen(
             [*_low_priority(), str(go), "build", "-o", str(unfinished), *program.arguments],
@@ -114,12 +94,7 @@ def _build(go: Path, program: Program, position: str, progress: Progress) -> Pat
             start_new_session=True,
         )
         try:
-            while True:
-                try:
-                    code = process.wait(SIGN_OF_LIFE)
-                    break
-                except subprocess.TimeoutExpired:
-                    progress(f"{what}: {time.monotonic() - started:.0f} s")
+            code = process.wait()
         except BaseException:
             os.killpg(process.pid, 9)
             process.wait()
@@ -128,7 +103,6 @@ def _build(go: Path, program: Program, position: str, progress: Progress) -> Pat
         raise BuildFailed(f"{program.name} {program.version} cannot be built (log: {log}):\n{last_lines(log)}")
     unfinished.replace(target)
     _stamp(program).write_text(program.fingerprint)
-    progress(f"built {program.name} {program.version} in {time.monotonic() - started:.0f} s")
     return target
 
 

@@ -3,22 +3,38 @@
 `up` brings it to life from any state, `down` leaves nothing of it but the cache: programs, and images in containerd's folder.
 """
 
-import fcntl
 import json
+import os
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead_cli.local import binaries, components, controlplane, health, machine, node, paths, pause, traces
-from fairlead_cli.local.components import ControlPlaneSettings, Ports
+from fairlead_cli.local import (
+    binaries,
+    cgroups,
+    claim,
+    components,
+    containers,
+    controlplane,
+    health,
+    machine,
+    mounts,
+    neighbours,
+    network,
+    node,
+    paths,
+    pause,
+    sysctls,
+)
+from fairlead_cli.local.call import call
+from fairlead_cli.local.components import LOOPBACK, ControlPlaneSettings, Ports
 from fairlead_cli.local.credentials import ADMIN, PROXY, Credentials
 from fairlead_cli.local.daemons import Daemons
-from fairlead_cli.local.errors import MachineUnfit, StartFailed
+from fairlead_cli.local.errors import MachineUnfit, StartFailed, StopFailed
+from fairlead_cli.local.lock import held
 from fairlead_cli.local.node import Places
-from fairlead_cli.local.progress import Progress, silent
+from fairlead_cli.local.progress import Progress, silent, step
 
 COMPONENTS = (
     *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"),
@@ -67,19 +83,21 @@ def running() -> Cluster:
 
 def status() -> Status:
     """What runs now; changes nothing."""
-    daemons = _daemons()
-    alive = {name: daemons.alive(name) for name in COMPONENTS}
+    runs = _daemons().running()
+    alive = {name: name in runs for name in COMPONENTS}
     return Status(alive, alive["kube-apiserver"] and _node_is_ready())
 
 
 def up(progress: Progress = silent) -> Cluster:
     """Start the cluster unless it runs; a half-dead one is taken down first. Raises LocalError."""
+    machine.prepare(machine.NODE, progress=progress)
     with _locked(progress):
+        _only_ours()
         if status().running:
             return _cluster()
-        machine.prepare(progress)
-        programs = binaries.ensure(*PROGRAMS, progress=progress)
         _down(progress)
+        neighbours.refuse([*_settings().listeners, *node.LISTENERS])
+        programs = binaries.ensure(*PROGRAMS, progress=progress)
         try:
             _start(programs, progress)
         except BaseException:
@@ -89,9 +107,29 @@ def up(progress: Progress = silent) -> Cluster:
 
 
 def down(progress: Progress = silent) -> None:
-    """Stop everything and take away every trace but the cache. Nothing happens where nothing is."""
+    """Stop everything and take away every trace but the cache. Nothing happens where nothing is. Raises LocalError."""
+    if claim.read() is None and not _daemons().running():
+        return
+    if os.geteuid() != 0:
+        raise MachineUnfit("the cluster runs as root, and only root can stop it: run the same command with sudo")
     with _locked(progress):
+        _only_ours()
         _down(progress)
+
+
+def _locked(progress: Progress) -> AbstractContextManager[None]:
+    """One for the machine, since it has room for one cluster."""
+    return held(paths.RUN / "lock", progress, waiting_for="another command that changes the cluster")
+
+
+def _only_ours() -> None:
+    """Raise MachineUnfit when the cluster of this machine belongs to another folder of programs and data."""
+    there = claim.read()
+    if there is not None and there.home != paths.home():
+        raise MachineUnfit(
+            f"a local cluster of {there.home} runs on this machine, or was not taken down; there is room for one: "
+            f"FAIRLEAD_HOME={there.home} fairlead cluster down"
+        )
 
 
 def _cluster() -> Cluster:
@@ -102,7 +140,7 @@ def _cluster() -> Cluster:
 
 def _daemons() -> Daemons:
     spots = places()
-    return Daemons(spots.directory / "processes.json", spots.logs)
+    return Daemons(str(spots.directory), spots.logs)
 
 
 def _settings() -> ControlPlaneSettings:
@@ -120,32 +158,39 @@ def _start(programs: dict[str, Path], progress: Progress) -> None:
     spots, settings, daemons = places(), _settings(), _daemons()
     for folder in (spots.run, spots.directory, spots.images, spots.directory / "cni"):
         folder.mkdir(parents=True, exist_ok=True)
-    traces.connect(spots.directory / "forwarding")
+    # Before anything is changed: from here on there is something to undo.
+    claim.make(paths.home())
+    sysctls.forward()
+    cgroups.create(cgroups.mounted())
+    network.connect()
     progress("starting the control plane")
     pki = controlplane.prepare(settings, [node.ADDRESS, node.API_SERVICE])
     pki.kubeconfig(settings.kubeconfig(ADMIN), settings.server, ADMIN, ["system:masters"])
     daemons.start("etcd", components.etcd(programs["etcd"], settings, pki))
     daemons.start("kube-apiserver", components.kube_apiserver(programs["kube-apiserver"], settings, pki))
     ca = pki.path("ca.crt")
-    daemons.wait_until(
-        "kube-apiserver", lambda: health.ok(node.ADDRESS, settings.ports.apiserver, "/readyz", ca), START_TIMEOUT
-    )
+
+    def serving() -> bool:
+        return health.ok(node.ADDRESS, settings.ports.apiserver, "/readyz", ca)
+
+    daemons.wait_until("kube-apiserver", serving, START_TIMEOUT, progress)
     manager = components.kube_controller_manager(programs["kube-controller-manager"], settings, pki)
     daemons.start("kube-controller-manager", manager)
     daemons.start("kube-scheduler", components.kube_scheduler(programs["kube-scheduler"], settings))
     progress("starting the node")
-    _start_node(programs, settings, pki, daemons)
-    daemons.wait_until("kubelet", _node_is_ready, START_TIMEOUT)
-    daemons.wait_until("coredns", lambda: health.ok("127.0.0.1", 8181, "/ready", tls=False), START_TIMEOUT)
+    _start_node(programs, settings, pki, daemons, progress)
+    daemons.wait_until("kubelet", _node_is_ready, START_TIMEOUT, progress)
+    daemons.wait_until("coredns", _dns_is_ready, START_TIMEOUT, progress)
 
 
-def _start_node(programs: dict[str, Path], settings: ControlPlaneSettings, pki: Credentials, daemons: Daemons) -> None:
+def _start_node(
+    programs: dict[str, Path], settings: ControlPlaneSettings, pki: Credentials, daemons: Daemons, progress: Progress
+) -> None:
     spots = places()
-    systemd = Path("/run/systemd/system").is_dir()
     files = {
-        "containerd.toml": node.containerd(spots, programs["runc"], systemd=systemd),
+        "containerd.toml": node.containerd(spots, programs["runc"]),
         "cni/10-fairlead.conflist": node.network(spots),
-        "kubelet.yaml": node.kubelet(spots, pki.directory, systemd=systemd),
+        "kubelet.yaml": node.kubelet(spots, pki.directory),
         "resolv.conf": f"nameserver {node.ADDRESS}\n",
     }
     proxy = pki.kubeconfig(settings.kubeconfig("kube-proxy"), settings.server, PROXY)
@@ -163,7 +208,7 @@ def _start_node(programs: dict[str, Path], settings: ControlPlaneSettings, pki: 
         "containerd", [str(programs["containerd"]), "--config", str(directory / "containerd.toml")], environment
     )
     ctr = [str(programs["ctr"]), "--address", str(spots.socket), "--namespace", "k8s.io"]
-    daemons.wait_until("containerd", lambda: traces.call(*ctr, "images", "ls").returncode == 0, START_TIMEOUT)
+    daemons.wait_until("containerd", lambda: call(*ctr, "images", "ls").returncode == 0, START_TIMEOUT, progress)
     image = pause.archive(programs["pause"], node.PAUSE_IMAGE)
     imported = subprocess.run([*ctr, "images", "import", "-"], input=image, capture_output=True, check=False)
     if imported.returncode:
@@ -184,7 +229,7 @@ def _start_node(programs: dict[str, Path], settings: ControlPlaneSettings, pki: 
 def _node_is_ready() -> bool:
     kubectl = binaries.folder() / "kubectl"
     command = (str(kubectl), "--kubeconfig", str(_settings().kubeconfig(ADMIN)), "--request-timeout=5s")
-    asked = traces.call(*command, "get", "node", node.NAME, "-o", "json")
+    asked = call(*command, "get", "node", node.NAME, "-o", "json")
     if asked.returncode:
         return False
     conditions = json.loads(asked.stdout)["status"].get("conditions", [])
@@ -196,38 +241,36 @@ def _has_resolvers() -> bool:
     return path.exists() and any(line.startswith("nameserver") for line in path.read_text().splitlines())
 
 
+def _dns_is_ready() -> bool:
+    return health.ok(LOOPBACK, node.DNS_READY_PORT, "/ready", tls=False)
+
+
 def _down(progress: Progress) -> None:
-    spots, daemons = places(), _daemons()
-    if daemons.names():
-        progress("stopping the cluster")
-    # The kubelet first: it would start again what is ended below.
-    for name in reversed(daemons.names()):
-        if name != "containerd":
-            daemons.stop(name)
-    traces.end_containers(spots)
-    if "containerd" in daemons.names():
-        daemons.stop("containerd")
-    traces.end_containers(spots)
-    traces.unmount(spots.run / "containerd", spots.kubelet)
-    kube_proxy = binaries.folder() / "kube-proxy"
-    traces.disconnect(kube_proxy if kube_proxy.exists() else None, spots.directory / "forwarding")
-    traces.remove_cgroups()
-    traces.clear(
-        spots.kubelet, spots.directory / "etcd", spots.directory / "pki", spots.directory / "kubeconfigs",
-        spots.directory / "pod-logs", spots.run / "containerd", spots.run / "addresses",
-    )  # fmt: skip
+    """Undo everything, from whatever point on; where no claim is, nothing was done."""
+    spots, daemons, there = places(), _daemons(), claim.read()
+    if there is None and not daemons.running():
+        return
+    with step("stopping the cluster", progress):
+        _undo(spots, daemons, there)
 
 
-@contextmanager
-def _locked(progress: Progress) -> Iterator[None]:
-    directory = places().directory
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another command that changes the cluster")
-            started = time.monotonic()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            progress(f"waited {time.monotonic() - started:.0f} s")
-        yield
+def _undo(spots: Places, daemons: Daemons, there: claim.Claim | None) -> None:
+    # The kubelet before the containers, which it would start again; containerd after them: it helps to end them.
+    for name in (*reversed([name for name in COMPONENTS if name != "containerd"]), "containerd"):
+        if name == "containerd":
+            containers.end(spots.socket)
+        daemons.stop(name)
+    containers.end(spots.socket)
+    mounts.clear(
+        *(spots.directory / name for name in ("kubelet", "etcd", "pki", "kubeconfigs", "pod-logs")),
+        *(spots.run / name for name in ("containerd", "containerd.sock", "containerd.sock.ttrpc", "runc", "s")),
+        *(spots.run / "addresses", *Path("/var/lib/cni/results").glob(f"{node.NAME}-*")),
+        Path("/var/lib/kubelet/device-plugins/kubelet.sock"),
+    )
+    network.disconnect()
+    if not cgroups.remove(cgroups.mounted()):
+        raise StopFailed(f"the control groups {cgroups.NAME} are still in use; try again in a minute")
+    if there is not None:
+        sysctls.restore(there.sysctls)
+        claim.remove_empty(there.absent)
+    claim.drop()

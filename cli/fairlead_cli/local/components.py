@@ -64,6 +64,17 @@ class ControlPlaneSettings:
         """What the API server writes to the audit log."""
         return self.directory / "audit-policy.yaml"
 
+    @property
+    def listeners(self) -> list[tuple[str, str, int]]:
+        """Where each program listens: name, address, TCP port."""
+        return [
+            ("etcd", LOOPBACK, self.ports.etcd),
+            ("etcd", LOOPBACK, self.ports.etcd_peer),
+            ("kube-apiserver", self.address, self.ports.apiserver),
+            ("kube-controller-manager", LOOPBACK, self.ports.controller_manager),
+            ("kube-scheduler", LOOPBACK, self.ports.scheduler),
+        ]
+
     def kubeconfig(self, name: str) -> Path:
         """The kubeconfig of one component or user."""
         return self.directory / "kubeconfigs" / f"{name}.yaml"

@@ -1,9 +1,9 @@
-"""Programs of the node: they outlive the command that starts them, and are found again by process id and start time.
+"""Programs of the node: they outlive the command that starts them, and are found again by a mark in their environment.
 
-A process id alone may belong to somebody else by now; together with its start time it cannot.
+Nothing else has to remember them: a command that is killed right after starting one leaves it findable, and a process
+id that belongs to somebody else by now is never mistaken for ours.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -13,92 +13,110 @@ from pathlib import Path
 
 from fairlead_cli.local.errors import StartFailed
 from fairlead_cli.local.logs import last_lines
+from fairlead_cli.local.progress import SIGN_OF_LIFE, Progress
 
+PROC = Path("/proc")
 POLL = 0.1
 #: Seconds between asking a program to end and ending it.
 FAREWELL = 5.0
+#: The variable in the environment of each of our programs: whose it is, and its name.
+MARK = "FAIRLEAD_DAEMON"
 
 
 class Daemons:
-    """What runs of ours; `book` remembers it between commands."""
+    """What runs of ours: the programs that were started for `scope`, which is any text without a colon at its end."""
 
-    def __init__(self, book: Path, logs: Path) -> None:
-        self._book, self._logs = book, logs
+    def __init__(self, scope: str, logs: Path) -> None:
+        self._mark = f"{MARK}={scope}:".encode()
+        self._logs = logs
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         """Start `command` in a session of its own, with its output in the log NAME.log."""
         self._logs.mkdir(parents=True, exist_ok=True)
+        variable, _, scope = self._mark.decode().partition("=")
         with self.log(name).open("ab") as output:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=dict(environment) if environment is not None else None,
+                env={**(os.environ if environment is None else environment), variable: f"{scope}{name}"},
                 start_new_session=True,
                 cwd="/",
             )
-        self._write({**self._read(), name: [process.pid, started(process.pid)]})
+        # The kernel shows a program's environment a moment after it runs; until then nobody would find this one.
+        while process.poll() is None and self._name_of(PROC / str(process.pid)) is None:
+            time.sleep(0.001)
+        process.returncode = 0  # it is meant to outlive us: Python need not warn that nobody waits for it
 
-    def wait_until(self, name: str, ready: Callable[[], bool], timeout: float) -> None:
-        """Return once `ready` does. Raises StartFailed with the end of NAME's log when it ends or time is over."""
-        deadline = time.monotonic() + timeout
+    def wait_until(self, name: str, ready: Callable[[], bool], timeout: float, progress: Progress) -> None:
+        """Return once `ready` does, with signs of life.
+
+        Raises StartFailed with the end of NAME's log when it ends or `timeout` seconds have passed.
+        """
+        started = time.monotonic()
+        said = 0.0
         while not ready():
             if not self.alive(name):
                 raise StartFailed(f"{name} has ended (log: {self.log(name)}):\n{last_lines(self.log(name))}")
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - started
+            if waited > timeout:
                 raise StartFailed(
                     f"{name} is not ready after {timeout:.0f} s (log: {self.log(name)}):\n{last_lines(self.log(name))}"
                 )
+            if waited - said >= SIGN_OF_LIFE:
+                said = waited
+                progress(f"waiting for {name}: {waited:.0f} s")
             time.sleep(POLL)
 
     def alive(self, name: str) -> bool:
-        """Whether the process that we started under this name still runs."""
-        found = self._read().get(name)
-        return found is not None and started(found[0]) == found[1]
+        """Whether the program that we started under this name still runs."""
+        return name in self.running()
 
-    def names(self) -> list[str]:
-        """All that were started and not stopped by us, dead ones included."""
-        return list(self._read())
+    def running(self) -> dict[str, list[int]]:
+        """Process ids of all that run, by name; more than one only if a killed command started one twice."""
+        found: dict[str, list[int]] = {}
+        for folder in PROC.iterdir():
+            if folder.name.isdigit() and (name := self._name_of(folder)):
+                found.setdefault(name, []).append(int(folder.name))
+        return found
 
     def stop(self, name: str) -> None:
         """Ask it to end, then end it."""
-        if self.alive(name):
-            pid = self._read()[name][0]
-            deadline = time.monotonic() + FAREWELL
-            send(pid, signal.SIGTERM)
-            while self.alive(name) and time.monotonic() < deadline:
+        deadline = time.monotonic() + FAREWELL
+        asked: set[int] = set()
+        while pids := self.running().get(name):
+            for pid in pids:
+                if time.monotonic() > deadline:
+                    send(pid, signal.SIGKILL)
+                elif pid not in asked:
+                    send(pid, signal.SIGTERM)
+                    asked.add(pid)
+            time.sleep(POLL)
+            for pid in asked:
                 collect(pid)
-                time.sleep(POLL)
-            if self.alive(name):
-                send(pid, signal.SIGKILL)
-                collect(pid)
-        self._write({other: found for other, found in self._read().items() if other != name})
 
     def log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
 
-    def _read(self) -> dict[str, list[int]]:
+    def _name_of(self, folder: Path) -> str | None:
+        """Of a process of ours. What our programs start has the mark too, but is no leader of a session."""
         try:
-            found: dict[str, list[int]] = json.loads(self._book.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return {}
-        return found
-
-    def _write(self, entries: Mapping[str, object]) -> None:
-        self._book.parent.mkdir(parents=True, exist_ok=True)
-        new = self._book.with_suffix(".new")
-        new.write_text(json.dumps(entries), encoding="utf-8")
-        new.replace(self._book)
+            variables = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            return None  # it has ended, or is not ours to see
+        marks = [variable for variable in variables if variable.startswith(self._mark)]
+        if not marks or _session(folder) != int(folder.name):
+            return None
+        return marks[0].removeprefix(self._mark).decode()
 
 
-def started(pid: int) -> int | None:
-    """The start of a process in clock ticks since boot; None when there is no such process, or only its zombie."""
+def _session(folder: Path) -> int | None:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+        fields = (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
         return None
-    return None if fields[0] == "Z" else int(fields[19])
+    return int(fields[3])
 
 
 def send(pid: int, number: signal.Signals) -> None:

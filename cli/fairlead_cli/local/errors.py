@@ -15,3 +15,7 @@ class BuildFailed(LocalError):  # noqa: N818
 
 class StartFailed(LocalError):  # noqa: N818
     """A component did not come up; the text ends with the last lines of its log. Another `up` starts clean."""
+
+
+class StopFailed(LocalError):  # noqa: N818
+    """Something of ours could not be taken away; the text says what. Another `down` goes on where this one stopped."""

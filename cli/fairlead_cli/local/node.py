@@ -1,6 +1,6 @@
 """The configuration files and command lines of the node's programs: containerd, kubelet, kube-proxy, CoreDNS, CNI.
 
-Pure: texts from paths and addresses. What this machine is like (cgroup version, rights) comes in as arguments.
+Pure: texts from paths and addresses. What this machine is like comes in as arguments.
 """
 
 import json
@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from fairlead_cli.local import cgroups
+from fairlead_cli.local.components import LOOPBACK
 
 NAME = "fairlead"
 #: A link that belongs to no network: the API server and the DNS listen on its address, pods reach it by their gateway.
@@ -19,6 +22,21 @@ SERVICE_CIDR = "10.99.0.0/16"
 API_SERVICE = "10.99.0.1"
 PAUSE_IMAGE = "localhost/fairlead/pause:1"
 DOMAIN = "cluster.local"
+KUBELET_PORT = 10250
+KUBELET_HEALTH_PORT = 10248
+PROXY_HEALTH_PORT = 10256
+PROXY_METRICS_PORT = 10249
+DNS_PORT = 53
+DNS_READY_PORT = 8181
+#: Where each program of the node listens: name, address, TCP port.
+LISTENERS = (
+    ("kubelet", ADDRESS, KUBELET_PORT),
+    ("kubelet", LOOPBACK, KUBELET_HEALTH_PORT),
+    ("kube-proxy", LOOPBACK, PROXY_HEALTH_PORT),
+    ("kube-proxy", LOOPBACK, PROXY_METRICS_PORT),
+    ("coredns", ADDRESS, DNS_PORT),
+    ("coredns", LOOPBACK, DNS_READY_PORT),
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +61,7 @@ class Places:
         return self.directory / "logs"
 
 
-def containerd(places: Places, runc: Path, *, systemd: bool) -> str:
+def containerd(places: Places, runc: Path) -> str:
     """containerd's configuration, version 3."""
     return f"""\
 version = 3
@@ -52,6 +70,14 @@ state = "{places.run / "containerd"}"
 
 [grpc]
   address = "{places.socket}"
+
+# Everything that would otherwise stand where another containerd of this machine has its own.
+[plugins."io.containerd.shim.v1.manager"]
+  socket_dir = "{places.run / "s"}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{places.images / "opt"}"
+[plugins."io.containerd.nri.v1.nri"]
+  disable = true
 
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "{PAUSE_IMAGE}"
@@ -69,7 +95,8 @@ state = "{places.run / "containerd"}"
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
       BinaryName = "{runc}"
-      SystemdCgroup = {str(systemd).lower()}
+      SystemdCgroup = false
+      Root = "{places.run / "runc"}"
 """
 
 
@@ -88,7 +115,7 @@ def network(places: Places) -> str:
     return json.dumps({"cniVersion": "1.0.0", "name": NAME, "plugins": [plugin]})
 
 
-def kubelet(places: Places, pki: Path, *, systemd: bool) -> str:
+def kubelet(places: Places, pki: Path) -> str:
     """The kubelet's configuration: a small machine, nothing is evicted before the disk is really full."""
     config: dict[str, Any] = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -103,7 +130,8 @@ def kubelet(places: Places, pki: Path, *, systemd: bool) -> str:
         "tlsCertFile": str(pki / "kubelet.crt"),
         "tlsPrivateKeyFile": str(pki / "kubelet.key"),
         "containerRuntimeEndpoint": f"unix://{places.socket}",
-        "cgroupDriver": "systemd" if systemd else "cgroupfs",
+        "cgroupRoot": f"/{cgroups.NAME}",
+        "cgroupDriver": "cgroupfs",
         "failCgroupV1": False,
         "failSwapOn": False,
         "clusterDNS": [ADDRESS],
@@ -115,7 +143,9 @@ def kubelet(places: Places, pki: Path, *, systemd: bool) -> str:
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "podLogsDir": str(places.directory / "pod-logs"),
-        "healthzBindAddress": "127.0.0.1",
+        "port": KUBELET_PORT,
+        "healthzBindAddress": LOOPBACK,
+        "healthzPort": KUBELET_HEALTH_PORT,
         # kube-proxy makes all the rules that are needed, and takes them away again.
         "makeIPTablesUtilChains": False,
         "staticPodPath": "",
@@ -136,11 +166,12 @@ def kube_proxy(kubeconfig: Path) -> str:
         "clusterCIDR": POD_CIDR,
         "hostnameOverride": NAME,
         "bindAddress": ADDRESS,
-        "healthzBindAddress": "127.0.0.1:10256",
-        "metricsBindAddress": "127.0.0.1:10249",
+        "healthzBindAddress": f"{LOOPBACK}:{PROXY_HEALTH_PORT}",
+        "metricsBindAddress": f"{LOOPBACK}:{PROXY_METRICS_PORT}",
         # Leave the kernel's own limits alone.
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
-        "iptables": {"minSyncPeriod": "100ms"},
+        # Node ports on loopback would open loopback services to this machine's neighbours.
+        "iptables": {"minSyncPeriod": "100ms", "localhostNodePorts": False},
     }
     return yaml.safe_dump(config, sort_keys=False)
 
@@ -149,10 +180,10 @@ def coredns(kubeconfig: Path, *, forward: bool) -> str:
     """The cluster's names, and the machine's own resolvers for the rest where it has any."""
     rest = "forward . /etc/resolv.conf" if forward else "template ANY ANY {\n        rcode NXDOMAIN\n    }"
     return f"""\
-.:53 {{
+.:{DNS_PORT} {{
     bind {ADDRESS}
     errors
-    ready 127.0.0.1:8181
+    ready {LOOPBACK}:{DNS_READY_PORT}
     kubernetes {DOMAIN} in-addr.arpa {{
         kubeconfig {kubeconfig}
         ttl 5

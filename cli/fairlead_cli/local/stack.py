@@ -7,10 +7,11 @@ from pathlib import Path
 
 from fairlead_cli import images
 from fairlead_cli.demo.kubectl import Kubectl, run
-from fairlead_cli.images import Image
-from fairlead_cli.local import binaries, cluster
+from fairlead_cli.images import Image, recipes
+from fairlead_cli.local import binaries, cluster, machine
 from fairlead_cli.local.cluster import Cluster
-from fairlead_cli.local.progress import Progress
+from fairlead_cli.local.errors import LocalError
+from fairlead_cli.local.progress import Progress, step
 
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "charts" / "fairlead"
@@ -35,15 +36,23 @@ def up(progress: Progress) -> Stack:
     The images and the programs are built side by side: one waits for the network and the disk, the other for the
     processor.
     """
+    images.prepare(progress, machine.NODE)
     with ThreadPoolExecutor(max_workers=1) as beside:
         building = beside.submit(images.build, progress=progress)
-        running = cluster.up(progress)
-        programs = binaries.ensure("kubectl", "helm", progress=progress)
+        try:
+            running = cluster.up(progress)
+            programs = binaries.ensure("kubectl", "helm", progress=progress)
+        except LocalError as failure:
+            if not building.done():
+                progress(f"{str(failure).splitlines()[0]} (ends when the images that are being built are done)")
+            raise
+        if not building.done():
+            progress("waiting for the images")
         built = building.result()
     images.load(running, built, progress=progress)
     kubectl = Kubectl(programs["kubectl"], running.kubeconfig)
-    progress("installing the chart")
-    install(programs["helm"], kubectl, built)
+    with step("installing the chart", progress):
+        install(programs["helm"], kubectl, built)
     return Stack(running, kubectl, built)
 
 
@@ -53,6 +62,8 @@ def install(helm: Path, kubectl: Kubectl, built: Mapping[str, Image]) -> None:
         "image.reference": built["operator"].ref,
         "runtime.image": built["runtime"].ref,
         "runtime.imageCPU": built["runtime"].ref,
+        "runtime.engineVersion": recipes.engine_version(),
+        "runtime.engineVersionCPU": recipes.engine_version(),
     }
     settings = [part for key, value in values.items() for part in ("--set-string", f"{key}={value}")]
     run(

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 
 from fairlead_operator.api.fields import EngineWord, Model, ObjectName, Quantity, rule, rules
 from fairlead_operator.api.pod import SecretKeyRef
+from fairlead_runtime.config import Profile
 
 HUB: Final = "hf://"
 CLAIM: Final = "pvc://"
@@ -152,7 +153,7 @@ TokenCount = Annotated[int, Field(ge=1, le=100_000_000)]
 
 
 class Engine(Model):
-    """Settings of vLLM. Every field is optional; unset means the engine's own default."""
+    """Settings of vLLM. Every field is optional; unset means what the profile sets, or else the engine's own default."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -164,6 +165,8 @@ class Engine(Model):
         )
     )
 
+    profile: Profile | None = None
+    """A named, measured set of the settings that are left unset here: Balanced (unset means this one: the engine's own defaults), Latency, Throughput, and LatencyFP8 and ThroughputFP8, which quantize weights to fp8 at load. A field that is set wins. The FP8 profiles need an accelerator, and a model that is quantized already with another method stops with UnsupportedQuantization, unless quantization names that method."""
     max_model_len: MaxModelLen | None = None
     """Longest sequence in tokens, prompt and answer together. Auto takes the longest that fits the KV cache. Unset takes the model's own maximum, which may need more memory than there is."""
     max_num_seqs: Annotated[int, Field(ge=1, le=65_536)] | None = None
@@ -174,6 +177,8 @@ class Engine(Model):
     """Share of each accelerator's memory for weights, activations and KV cache together, in percent. Unset means 92."""
     kv_cache_memory: Quantity | None = None
     """Size of the KV cache per accelerator, such as 20Gi, instead of a share of the memory. On device CPU the size per replica; 512Mi when unset there."""
+    block_size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Tokens per block of the KV cache, the unit in which prefixes are reused; a multiple of 16 that the attention kernels have. Unset takes what suits them."""
     dtype: Precision | None = None
     """Data type of weights and activations. Unset means auto: what the model was saved in."""
     kv_cache_dtype: EngineWord | None = None

@@ -8,6 +8,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from fairlead_operator.api.fields import (
     DNS_LABEL,
+    DNS_SUBDOMAIN,
     LabelKey,
     LabelValue,
     Model,
@@ -44,6 +45,15 @@ class Parallelism(Model):
     """Groups of accelerators that hold consecutive layers."""
 
 
+class RateLimit(Model):
+    """A token bucket."""
+
+    requests_per_second: Annotated[int, Field(ge=1, le=100_000)]
+    """Requests per second and replica that are served on average, whatever their route. What comes beyond is answered with 429 and Retry-After."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Requests that may come at once after a pause. Defaults to requestsPerSecond."""
+
+
 class Serving(Model):
     """What the serving port promises to its clients."""
 
@@ -63,6 +73,10 @@ class Serving(Model):
     """Deadline of one request in seconds. A request that passes it is aborted in the engine and answered with an error."""
     drain_seconds: Annotated[int, Field(ge=1, le=MAX_REQUEST_SECONDS)] | None = None
     """How long a stopping pod lets running requests finish, in seconds. Defaults to requestTimeoutSeconds, so that none is cut."""
+    max_queued_requests: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Requests that may wait in each replica beside the engine.maxNumSeqs that run at a time; 0 lets none wait. One request may be several sequences (a batch, several prompts, n): it is let in as one, and counts in full for those after it. What comes beyond is answered with 503 and Retry-After. Unset lets any number wait."""
+    rate_limit: RateLimit | None = None
+    """How often each API key may ask a replica, or everybody together where no key is asked for. Unset for no limit."""
 
 
 class Resources(Model):
@@ -150,6 +164,8 @@ class Placement(Model):
     """Further scheduling requirements and preferences."""
     priority_class_name: ObjectName | None = None
     """PriorityClass of the pods."""
+    queue_name: Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_SUBDOMAIN)] | None = None
+    """LocalQueue of Kueue that admits the pods one by one; while it holds them, Scheduled says Queued. Kueue refuses another queue while pods are Ready: suspend the service first."""
     runtime_class_name: ObjectName | None = None
     """RuntimeClass of the pods, for example nvidia where it is not the node's default."""
     min_accelerator_memory: Quantity | None = None

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from fairlead_operator.api.autoscaling import AutoscalingReport
 from fairlead_operator.api.fields import Model
 
 #: Failing pods first, then the newest: enough to act on, whatever the number of replicas.
@@ -58,6 +59,8 @@ class ModelReport(Model):
     """Number of weights."""
     max_model_len: Count | None = None
     """Longest sequence in tokens that the engine accepts."""
+    revision: Name | None = None
+    """Revision of the hub's repository that is served: the commit that a branch or a tag was resolved to."""
 
 
 class ReportedMemory(Model):
@@ -73,9 +76,28 @@ class ReportedMemory(Model):
     """Requests of the longest length that fit at the same time, rounded down."""
 
 
+class PlannedMemory(Model):
+    """Memory of one replica, as it was computed before it had a pod."""
+
+    accelerator_bytes: Bytes | None = None
+    """Memory of the largest accelerator that the pods could get."""
+    weights_bytes: Bytes | None = None
+    """Weights per accelerator."""
+    kv_cache_bytes: Bytes | None = None
+    """KV cache per accelerator."""
+    kv_cache_tokens: Bytes | None = None
+    """Tokens that fit the KV cache."""
+    max_concurrency: Count | None = None
+    """Requests of the longest length that fit at the same time, rounded down."""
+    largest_model_len: Bytes | None = None
+    """Longest context in tokens that fits."""
+
+
 class Memory(Model):
     """What the model takes."""
 
+    planned: PlannedMemory | None = None
+    """Memory of one replica, as it was computed before it had a pod; absent where model or accelerator could not be known."""
     reported: ReportedMemory | None = None
     """Memory of one replica, as the engine reported it."""
 
@@ -108,9 +130,11 @@ class LastFailure(FailureReport):
     pod: Name
     """Pod in which it happened."""
     count: Annotated[int, Field(ge=1, le=2_147_483_647)]
-    """How often this happened to this template."""
+    """How often this happened to pods of this template, one after the other."""
     template: Code
     """Hash of the pod template that failed."""
+    attempt: Code = ""
+    """Try that the count belongs to: it changes with the spec, and with the annotation fairlead.dev/retry."""
 
 
 class Startup(Model):
@@ -127,9 +151,11 @@ class Startup(Model):
     loaded: Count | None = None
     """Weights were in memory."""
     compiled: Count | None = None
-    """Kernels were compiled and graphs captured."""
+    """Kernels were compiled."""
+    captured: Count | None = None
+    """CUDA graphs were captured."""
     warmed: Count | None = None
-    """The first token was decoded."""
+    """The first token was decoded, and one request of each kind answered."""
     ready: Count | None = None
     """The pod was Ready."""
 
@@ -184,8 +210,12 @@ class Status(Model):
     """What the model takes."""
     engine: EngineReport | None = None
     """The engine as it was launched."""
+    autoscaling: AutoscalingReport | None = None
+    """What the built-in autoscaler did, while it is configured."""
     last_failure: LastFailure | None = None
     """The last failure of an engine of the current template."""
+    served_template: Code | None = None
+    """Hash of the last pod template of which a pod was Ready."""
     replica_states: Annotated[
         tuple[ReplicaState, ...],
         Field(

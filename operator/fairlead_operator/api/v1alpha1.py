@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import ConfigDict, Field
 
+from fairlead_operator.api.autoscaling import Autoscaling
 from fairlead_operator.api.engine import Engine, ModelSource
 from fairlead_operator.api.fields import Model, rule, rules
 from fairlead_operator.api.pod import (
@@ -20,6 +21,8 @@ from fairlead_operator.api.pod import (
     Resources,
     Serving,
 )
+from fairlead_operator.api.rollout import Rollout
+from fairlead_runtime import profiles
 
 GROUP: Final = "fairlead.dev"
 VERSION: Final = "v1alpha1"
@@ -42,6 +45,12 @@ class Spec(Model):
                 ".engine.gpuMemoryUtilizationPercent",
             ),
             rule(
+                f"!has(self.engine) || !has(self.engine.profile) || !(self.engine.profile in {[str(name) for name in profiles.FP8]})"
+                " || !has(self.resources) || self.resources.device != 'CPU'",
+                "device CPU has no kernels for fp8 weights: choose engine.profile Balanced, Latency or Throughput",
+                ".engine.profile",
+            ),
+            rule(
                 "!has(self.placement) || !has(self.placement.minAcceleratorMemory)"
                 " || !has(self.resources) || self.resources.device != 'CPU'",
                 "device CPU takes no accelerator: remove placement.minAcceleratorMemory",
@@ -53,11 +62,13 @@ class Spec(Model):
     model: ModelSource
     """The weights and the name they are served under."""
     engine: Engine = Engine()
-    """Settings of vLLM. Every field is optional; unset means the engine's own default."""
+    """Settings of vLLM. Every field is optional; unset means what the profile sets, or else the engine's own default."""
     parallelism: Parallelism = Parallelism()
     """How one replica is spread over accelerators of one node."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
     """Pods that serve the model. 0 frees all accelerators; `kubectl scale` sets this."""
+    autoscaling: Autoscaling | None = None
+    """Has the operator set `replicas`. Unset leaves it to you, or to an autoscaler of your own; leave `replicas` out of what you apply while something else sets it."""
     suspend: bool = False
     """Takes all pods away and keeps `replicas` for later."""
     serving: Serving = Serving()
@@ -76,6 +87,8 @@ class Spec(Model):
     """Secrets with registry credentials, for the engine's image and for oci:// models."""
     disruption: Disruption = Disruption.ALLOW
     """Whether a single replica may be evicted, for example to empty a node. Block keeps the node from being drained. More than one replica are always evicted one at a time."""
+    rollout: Rollout = Rollout()
+    """How new pods take the place of old ones when the spec changes."""
     image: Annotated[str, Field(max_length=512, pattern=r"^([A-Za-z0-9][-A-Za-z0-9_.:/@]*)?$")] = ""
     """Runtime image. Defaults to the one of the operator's release."""
 

@@ -48,6 +48,14 @@ class Children:
         changes = [await self._apply(service, manifest, live) for manifest, live in zip(intent, known, strict=True)]
         return [change for change in changes if change]
 
+    async def recall(self, service: Manifest, kind: Kind, name: str) -> None:
+        """Put our child of this name into the store if it exists: somebody may have taken the label by which it is watched."""
+        where = (place(service)[0], name)
+        if self.store.get(kind, where) is None:
+            live = await self.cluster.get(kind, *where)
+            if live is not None and names.is_controlled_by(live, uid(service)):
+                self.store.observe(kind, slim(live))
+
     async def _find(self, service: Manifest, manifest: Manifest) -> Manifest | None:
         """The live child, None when there is none yet. What the store does not show is read from the server."""
         kind = kind_of(manifest["apiVersion"], manifest["kind"])
@@ -56,7 +64,8 @@ class Children:
             return slim(live) if live else None
         if _of_predecessor(live, service):
             raise NotYetError(f"{kind.name} of the deleted InferenceService of this name is still there", SOON)
-        taken = name_taken(kind.name, manifest["metadata"]["name"])
+        references = live["metadata"].get("ownerReferences") or ()
+        taken = name_taken(kind.name, manifest["metadata"]["name"], references)
         raise RejectedError(taken.reason, taken.message, taken.field)
 
     async def _confirm(self, service: Manifest) -> None:
@@ -105,14 +114,12 @@ class Children:
 
     async def prune(self, key: Key, snapshot: Snapshot, intent: Sequence[Manifest]) -> list[str]:
         """Delete children of ours that nothing wants any more; returns what was deleted."""
-        wanted = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in intent}
-        config_maps = {child["metadata"]["name"] for child in self.store.owned(CONFIG_MAPS, key)}
-        if config_maps - {name for kind, name in wanted if kind == CONFIG_MAPS.name}:
+        doomed = surplus(snapshot, list(intent))
+        if any(child["kind"] == CONFIG_MAPS.name for child in doomed):
             # ReplicaSets are not watched: asked for only when a ConfigMap may have lost its last user.
             selector = ",".join(f"{name}={value}" for name, value in names.selector(key[1]).items())
             replica_sets = await self.cluster.list_all(REPLICA_SETS, key[0], labelSelector=selector)
-            snapshot = replace(snapshot, replica_sets=tuple(replica_sets))
-        doomed = surplus(snapshot, list(intent))
+            doomed = surplus(replace(snapshot, replica_sets=tuple(replica_sets)), list(intent))
         for child in doomed:
             kind = kind_of(child["apiVersion"], child["kind"])
             await self.cluster.delete(kind, child)

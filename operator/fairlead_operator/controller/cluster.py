@@ -22,6 +22,9 @@ from fairlead_operator.core.names import Manifest
 
 #: Seconds for one request, connection included; lists are paged, so nothing legitimate takes longer.
 REQUEST_TIMEOUT = 30.0
+#: Seconds after which the API server itself gives a write up. The Lease is checked before, when it holds for at least as long
+#: (DURATION - RENEW_DEADLINE of lease.py): no write of ours, however long it was on its way, happens under another leader.
+WRITE_TIMEOUT = 5
 #: Objects per page of a list.
 PAGE = 500
 #: How often a 429 is obeyed and retried before it counts as a failure.
@@ -72,11 +75,13 @@ class Cluster:
 
     async def list_all(self, kind: Kind, namespace: str | None, **query: str) -> list[Manifest]:
         """Every matching object; `query` holds labelSelector or fieldSelector."""
-        return [
-            item
-            async for page in self._pages(kind, namespace, "application/json", query)
-            for item in page["items"] or ()
-        ]
+        return [item async for item in self.each(kind, namespace, **query)]
+
+    async def each(self, kind: Kind, namespace: str | None, **query: str) -> AsyncIterator[Manifest]:
+        """Matching objects one by one: no more than a page of them is in memory at a time."""
+        async for page in self._pages(kind, namespace, "application/json", query):
+            for item in page["items"] or ():
+                yield item
 
     async def list_versions(self, kind: Kind, namespace: str | None) -> tuple[list[Manifest], int]:
         """Metadata of every watched object of a kind, and the revision of the last page's listing."""
@@ -125,6 +130,15 @@ class Cluster:
         query = {"fieldManager": names.STATUS_FIELD_MANAGER, "force": "true"}
         return await self._apply(INFERENCE_SERVICES, path, body, query)
 
+    async def scale(self, service: Manifest, replicas: int) -> int:
+        """Set spec.replicas of exactly this version of a service (409 otherwise); returns the resourceVersion that came of it."""
+        metadata = {key: service["metadata"][key] for key in ("namespace", "name", "uid", "resourceVersion")}
+        body = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": metadata, "spec": {"replicas": replicas}}
+        path = INFERENCE_SERVICES.path(*place(service), "scale")
+        query = {"fieldManager": names.AUTOSCALER_FIELD_MANAGER}
+        scaled = await self._request("PUT", INFERENCE_SERVICES, path, body=body, query=query, verb="scale")
+        return int(scaled["metadata"]["resourceVersion"])
+
     async def _apply(self, kind: Kind, path: str, body: Manifest, query: Mapping[str, str]) -> Manifest:
         content = "application/apply-patch+yaml"
         applied: Manifest = await self._request(
@@ -170,11 +184,12 @@ class Cluster:
         verb: str = "",
     ) -> Any:
         """One request, throttled by us and by the server's Retry-After. Raises ApiError."""
+        query = {**(query or {}), **({} if method == "GET" else {"timeout": f"{WRITE_TIMEOUT}s"})}
+        url = f"{path}?{urlencode(query)}" if query else path
         for last in (*[False] * (THROTTLED_TRIES - 1), True):
             await self._bucket.take()
             if method != "GET":
                 self._may_write()
-            url = f"{path}?{urlencode(query)}" if query else path
             code, headers, answer = await self._send(method, url, body, {"Accept": accept, "Content-Type": content})
             self._metrics.requests.labels(verb or _VERBS[method], kind.plural, str(code)).inc()
             if 200 <= code < 300:
@@ -190,10 +205,10 @@ class Cluster:
         _, url, headers, _, _ = await self._client.param_serialize(
             method, path, header_params=negotiated, auth_settings=["BearerToken"]
         )
+        # Of a write the time to connect counts too: it must not leave later than it may happen.
+        limit = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT if method == "GET" else WRITE_TIMEOUT)
         try:
-            response = await self._client.call_api(
-                method, url, headers, body, _request_timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT)
-            )
+            response = await self._client.call_api(method, url, headers, body, _request_timeout=limit)
             text = await response.read()  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as failure:
             return 0, {}, {"message": f"no answer from the API server: {str(failure) or type(failure).__name__}"}

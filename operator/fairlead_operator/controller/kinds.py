@@ -36,16 +36,20 @@ DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", MANAGED)
 SERVICES = Kind("", "v1", "services", "Service", MANAGED)
 CONFIG_MAPS = Kind("", "v1", "configmaps", "ConfigMap", MANAGED)
 POD_DISRUPTION_BUDGETS = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", MANAGED)
+CONTROLLER_REVISIONS = Kind("apps", "v1", "controllerrevisions", "ControllerRevision", MANAGED)
 PODS = Kind("", "v1", "pods", "Pod", MANAGED)
 
 #: Read on demand or written only: never watched.
 REPLICA_SETS = Kind("apps", "v1", "replicasets", "ReplicaSet")
 CORE_EVENTS = Kind("", "v1", "events", "Event")
 EVENTS = Kind("events.k8s.io", "v1", "events", "Event")
+NODES = Kind("", "v1", "nodes", "Node")
+#: Other people's too: what they hold of a node.
+ALL_PODS = Kind("", "v1", "pods", "Pod")
 LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
 #: Kinds that a reconcile creates and prunes.
-CHILDREN = (CONFIG_MAPS, SERVICES, POD_DISRUPTION_BUDGETS, DEPLOYMENTS)
+CHILDREN = (CONTROLLER_REVISIONS, CONFIG_MAPS, SERVICES, POD_DISRUPTION_BUDGETS, DEPLOYMENTS)
 WATCHED = (INFERENCE_SERVICES, *CHILDREN, PODS)
 
 _BY_MANIFEST = {(kind.api_version, kind.name): kind for kind in CHILDREN}

@@ -29,6 +29,13 @@ RENEW_DEADLINE = 10.0
 PERIOD = 2.0
 #: A reconcile loop that has not ticked for so many seconds is stuck: its Lease is left to run out.
 TICK_DEADLINE = 5.0
+#: Seconds between looks at what ends a pause.
+_TICK = 0.05
+
+
+def uptime() -> float:
+    """Seconds that only grow, and go on while the machine sleeps: a leader that was asleep must know that it is none."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass
@@ -41,13 +48,15 @@ class Lease:
     connect: Callable[[], Awaitable[Cluster]]
     won: Callable[[], None]
     lost: Callable[[str], None]
-    now: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = uptime
     period: float = PERIOD
     #: When the API server last answered, for readiness.
     last_contact: float = field(init=False)
     _ticked: float = field(init=False)
     _renewed: float | None = None
     _seen: tuple[Any, float] | None = None
+    #: When the record that was seen last may be overwritten.
+    _runs_out: float | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -99,11 +108,18 @@ class Lease:
         finally:
             await cluster.close()
 
+    def next_look(self) -> float:
+        """When to try again: after a period, or when another holder's time runs out before that."""
+        now = self.now()
+        if self._renewed is None and self._runs_out is not None and self._runs_out > now:
+            return min(now + self.period, self._runs_out + _TICK)
+        return now + self.period
+
     async def _pause(self) -> None:
-        """Wait one period, less when release() is called."""
-        deadline = self.now() + self.period
+        """Wait until the next look, less when release() is called."""
+        deadline = self.next_look()
         while not self._stop.is_set() and self.now() < deadline:  # noqa: ASYNC110 - the flag is set by another thread
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_TICK)
 
     async def _attempt(self, cluster: Cluster) -> None:
         """Renew or take the Lease, if that is due; failures are logged and tried again in the next period."""
@@ -148,8 +164,8 @@ class Lease:
         record = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
         if self._seen is None or self._seen[0] != record:
             self._seen = (record, self.now())
-        expired = self.now() - self._seen[1] > (spec.get("leaseDurationSeconds") or DURATION)
-        return spec.get("holderIdentity") in {self.identity, "", None} or expired
+        self._runs_out = self._seen[1] + (spec.get("leaseDurationSeconds") or DURATION)
+        return spec.get("holderIdentity") in {self.identity, "", None} or self.now() > self._runs_out
 
     def _spec(self, old: Mapping[str, Any]) -> dict[str, Any]:
         now = _micro_time()

@@ -7,21 +7,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fairlead_operator.controller import connection, lease
+from fairlead_operator.controller.accelerators import AcceleratorCount
+from fairlead_operator.controller.autoscaler import Autoscaler
 from fairlead_operator.controller.bucket import TokenBucket
 from fairlead_operator.controller.children import Children
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.engines import Engines
 from fairlead_operator.controller.freshness import PATIENCE, Freshness
 from fairlead_operator.controller.health import Health
+from fairlead_operator.controller.hub import PUBLIC, Hub
 from fairlead_operator.controller.informer import Informer
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, Kind
 from fairlead_operator.controller.metrics import Metrics, StoreCollector
-from fairlead_operator.controller.mounts import Mounts
 from fairlead_operator.controller.outcomes import LostLeaseError, NotYetError
+from fairlead_operator.controller.planner import Planner
+from fairlead_operator.controller.pod_events import PodEvents
 from fairlead_operator.controller.reconciler import Reconciler, Report
 from fairlead_operator.controller.recorder import Recorder
+from fairlead_operator.controller.scale_down import ScaleDown
 from fairlead_operator.controller.store import Key, Store, owner, place, uid, version
 from fairlead_operator.controller.workqueue import WorkQueue
+from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.resolve import Defaults
 from fairlead_operator.core.transitions import Event
@@ -29,7 +35,6 @@ from fairlead_operator.settings import Settings
 
 log = logging.getLogger(__name__)
 
-LEASE_NAME = "fairlead-operator"
 #: Seconds that running reconciles get to finish at the end.
 DRAIN = 10.0
 #: A process that lost its Lease and is still there after so many seconds is ended hard, from the Lease's thread.
@@ -58,7 +63,7 @@ class Operator:
         settings = self.settings
         self.lease = lease.Lease(
             namespace=settings.namespace,
-            name=LEASE_NAME,
+            name=names.LEASE,
             identity=settings.pod_name,
             connect=self._own_connection,
             won=lambda: self._won(loop),
@@ -69,6 +74,7 @@ class Operator:
         self.informer = Informer(settings.namespaces, self.cluster, self.metrics, self._seen, self._gone)
         self.freshness = Freshness(self.store, self.cluster, settings.namespaces, self.informer.restart, self.queue.add)
         self.engines = Engines(self.store, self.metrics, self.queue.add, self._unreachable)
+        self.autoscaler = Autoscaler(self.store, self.cluster, self.engines, self.queue.add, lambda: self.lease.held)
         self.children = Children(self.store, self.cluster)
         self.recorder = Recorder(self.cluster, settings.pod_name)
         self.reconciler = Reconciler(
@@ -76,9 +82,22 @@ class Operator:
             cluster=self.cluster,
             children=self.children,
             engines=self.engines,
-            mounts=Mounts(self.cluster),
+            scale_down=ScaleDown(self.store, self.cluster, self.engines),
+            autoscaler=self.autoscaler,
+            pod_events=PodEvents(self.cluster),
+            accelerators=AcceleratorCount(self.cluster, permitted=not settings.namespaces),
+            planner=Planner(
+                self.cluster, Hub(settings.hub_endpoint or PUBLIC), self.queue.add, permitted=not settings.namespaces
+            ),
             recorder=self.recorder,
-            defaults=Defaults(settings.runtime_image, settings.runtime_image_cpu, settings.hub_endpoint),
+            defaults=Defaults(
+                settings.runtime_image,
+                settings.runtime_image_cpu,
+                settings.hub_endpoint,
+                settings.image_prefixes,
+                settings.engine_version,
+                settings.engine_version_cpu,
+            ),
         )
         self.metrics.registry.register(StoreCollector(self.store, lambda: self.queue.depth))
         self.metrics.leading.set_function(lambda: float(self.lease.held))
@@ -102,6 +121,7 @@ class Operator:
                 "informer": self.informer.run(),
                 "freshness": self.freshness.run(),
                 "engines": self.engines.run(),
+                "autoscaler": self.autoscaler.run(),
                 "resync": self._resync(),
             }.items()
         ]

@@ -8,17 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from fairlead_operator.controller.accelerators import AcceleratorCount
+from fairlead_operator.controller.autoscaler import Autoscaler
 from fairlead_operator.controller.children import Children
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.engines import Engines
 from fairlead_operator.controller.informer import slim
-from fairlead_operator.controller.kinds import CHILDREN, INFERENCE_SERVICES, PODS
-from fairlead_operator.controller.mounts import Mounts
+from fairlead_operator.controller.kinds import CHILDREN, CONTROLLER_REVISIONS, INFERENCE_SERVICES, PODS
 from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError
+from fairlead_operator.controller.planner import Planner
+from fairlead_operator.controller.pod_events import PodEvents
 from fairlead_operator.controller.recorder import Recorder
+from fairlead_operator.controller.scale_down import ScaleDown
 from fairlead_operator.controller.store import Key, Store, uid
 from fairlead_operator.core import names
 from fairlead_operator.core.build import build_objects
+from fairlead_operator.core.giving_up import gives_up, pods_wanted
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import observe
 from fairlead_operator.core.rejection import Rejection
@@ -32,6 +37,10 @@ CATCH_UP = 5.0
 
 #: Seconds between looks at what other objects stand in the way of.
 REFUSED_LOOK = 10.0
+#: The same for what fits no accelerator: a node with a larger one may come.
+PLAN_LOOK = 60.0
+#: The same while a model is read; its end wakes the service sooner.
+READING_LOOK = 2.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,11 @@ class Reconciler:
     cluster: Cluster
     children: Children
     engines: Engines
-    mounts: Mounts
+    scale_down: ScaleDown
+    autoscaler: Autoscaler
+    pod_events: PodEvents
+    accelerators: AcceleratorCount
+    planner: Planner
     recorder: Recorder
     defaults: Defaults
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -60,16 +73,32 @@ class Reconciler:
     async def reconcile(self, key: Key) -> Report:
         """Raises NotYetError to come back soon, anything else to be backed off."""
         service = self.store.get(INFERENCE_SERVICES, key)
-        if service is None or service["metadata"].get("deletionTimestamp"):
-            return Report()  # its children go with it
+        if service is None:
+            self.planner.forget(key)
+            return Report()
         match resolve(service, self.defaults):
+            case outcome if service["metadata"].get("deletionTimestamp"):  # its children go with it, or before it
+                return await self._report(key, service, outcome, [])
             case Rejection() as verdict:  # the user must act: no running pod is touched
                 return await self._report(key, service, verdict, [])
             case Resolved() as resolved:
                 return await self._carry_out(key, service, resolved)
 
     async def _carry_out(self, key: Key, service: Manifest, resolved: Resolved) -> Report:
-        intent = build_objects(resolved)
+        match await self.planner.judge(key, resolved, service):
+            case Rejection() as verdict:  # before a pod is made
+                report = await self._report(key, service, verdict, [])
+                return replace(report, requeue=min(report.requeue or PLAN_LOOK, PLAN_LOOK))
+            case False:  # its model is being read, for some seconds at most
+                return Report(requeue=READING_LOOK, generation=service["metadata"]["generation"])
+        # What was rendered once is never rendered again, even if no watch shows it.
+        await self.children.recall(service, CONTROLLER_REVISIONS, resolved.revision_name)
+        snapshot = self._snapshot(key, service)
+        late, _ = await self.pod_events.of(snapshot.pods)
+        seen = observe(replace(snapshot, events=late), resolved)
+        assert seen.rollout is not None
+        objects = build_objects(pods_wanted(resolved, seen), seen.rollout)
+        intent, pods_are_weighed = await self.scale_down.gate(key, objects)
         try:
             changes = await self.children.bring_about(service, intent)
         except RejectedError as refused:
@@ -79,7 +108,8 @@ class Reconciler:
             return replace(report, requeue=min(report.requeue or REFUSED_LOOK, REFUSED_LOOK))
         changes += await self.children.prune(key, self._snapshot(key, service), intent)
         await self.store.caught_up(CHILDREN, key, CATCH_UP)
-        return await self._report(key, service, resolved, changes)
+        report = await self._report(key, service, resolved, changes)
+        return report if pods_are_weighed is None else replace(report, requeue=pods_are_weighed)
 
     def _snapshot(self, key: Key, service: Manifest) -> Snapshot:
         owned = (child for kind in CHILDREN for child in self.store.owned(kind, key))
@@ -89,15 +119,19 @@ class Reconciler:
             pods=self.store.owned(PODS, key),
             now=self.now(),
             engine_states=self.engines.states,
+            scaling=self.autoscaler.progress.get(key),
+            planned=self.planner.plans.get(key),
         )
 
     async def _report(self, key: Key, service: Manifest, outcome: Resolved | Rejection, changes: list[str]) -> Report:
         """Say what is true now, if that is news."""
         snapshot = self._snapshot(key, service)
-        late, look_again = await self.mounts.of(snapshot.pods)
-        seen = observe(replace(snapshot, events=late), outcome)
+        late, look_again = await self.pod_events.of(snapshot.pods)
+        free, count_again = await self.accelerators.of(snapshot.pods)
+        snapshot = replace(snapshot, events=late, accelerators=free)
+        seen = observe(snapshot, outcome)
         previous = service.get("status") or {}
-        status = build_status(replace(snapshot, events=late), outcome, seen)
+        status = build_status(snapshot, outcome, seen)
         if status != previous:
             await self._write_status(service, status)
             changes = [*changes, "status"]
@@ -106,7 +140,9 @@ class Reconciler:
         return Report(
             changes=tuple(changes),
             rejection=seen.rejection,
-            requeue=self._until(seen.recheck_at, look_again),
+            requeue=self._until(
+                seen.recheck_at, look_again, count_again, self.now() if gives_up(service, status, seen) else None
+            ),
             generation=service["metadata"]["generation"],
         )
 

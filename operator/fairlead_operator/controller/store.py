@@ -14,6 +14,8 @@ from fairlead_operator.controller.kinds import INFERENCE_SERVICES, WATCHED, Kind
 from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
 
+#: Other groups have kinds of our name.
+_GROUP = f"{INFERENCE_SERVICES.group}/"
 #: Namespace and name of an InferenceService.
 Key = tuple[str, str]
 Place = tuple[str, str]
@@ -41,7 +43,8 @@ def owner(kind: Kind, obj: Manifest) -> Key | None:
         return namespace, name
     # The reference first: somebody may have taken the label away, and that must not hide the child from us.
     for reference in obj["metadata"].get("ownerReferences") or ():
-        if reference.get("controller") and reference["kind"] == INFERENCE_SERVICES.name:
+        ours = reference["kind"] == INFERENCE_SERVICES.name and reference["apiVersion"].startswith(_GROUP)
+        if reference.get("controller") and ours:
             return namespace, str(reference["name"])
     service = (obj["metadata"].get("labels") or {}).get(names.SERVICE_LABEL)
     return (namespace, service) if service else None

@@ -1,226 +1,169 @@
-"""`engine.extraArgs`: what is refused before it reaches the engine's own parser.
+"""`engine.extraArgs` and what the fields become, judged as the parser of the image's vLLM will judge them.
 
-Refused is what a field of the resource sets (two places for one setting would contradict each other) and what would open the
-pod, reach its host or take its ports. vLLM's parser accepts underscores for hyphens, abbreviations, `--flag=value` and dotted
-forms, so all of these are reduced to one spelling first. An unknown flag passes: the engine refuses it and says so.
+Refused is what that parser does not know or does not take, what a field of the resource sets (two places for one setting would
+contradict each other), and what is not on the list of harmless destinations (core/engines/allowed.py). Since destinations are
+judged and not spellings, underscores, abbreviations, `--no-x`, `-x=y` and dotted forms make no difference.
+
+Of an image whose version is not known, only what is refused in every spelling of every known version is: the rest is left to
+the engine's own parser, which says UnknownEngineArgument at start.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from fairlead_operator.core import engines
+from fairlead_operator.core.engines.allowed import ALLOWED, CLOSED, CLOSED_KEYS, NEEDED
+from fairlead_operator.core.engines.parser import Given, Parser, Refusal
+from fairlead_operator.core.engines.values import Argument, objects
 from fairlead_operator.core.rejection import Rejection
+from fairlead_runtime import profiles
+from fairlead_runtime.arguments import build_argv
+from fairlead_runtime.config import RuntimeConfig
+from fairlead_runtime.failure import redact
+from fairlead_runtime.flags import FIELDS, field_of, spelled
 
 _FIELD: Final = "spec.engine.extraArgs"
 
-#: Flags that a field of the spec sets -> the field.
-_RENDERED: Final[Mapping[str, str]] = {
-    "--model": "spec.model.uri",
-    "--model-weights": "spec.model.uri",
-    "--revision": "spec.model.revision",
-    "--tokenizer-revision": "spec.model.revision",
-    "--served-model-name": "spec.model.name",
-    "--hf-token": "spec.model.tokenSecretRef",
-    "--download-dir": "spec.model.cache",
-    "--trust-remote-code": "spec.model.trustRemoteCode",
-    "--max-model-len": "spec.engine.maxModelLen",
-    "--max-num-seqs": "spec.engine.maxNumSeqs",
-    "--max-num-batched-tokens": "spec.engine.maxNumBatchedTokens",
-    "--gpu-memory-utilization": "spec.engine.gpuMemoryUtilizationPercent",
-    "--device-memory-utilization": "spec.engine.gpuMemoryUtilizationPercent",
-    "--kv-cache-memory-bytes": "spec.engine.kvCacheMemory",
-    "--kv-cache-memory": "spec.engine.kvCacheMemory",
-    "--dtype": "spec.engine.dtype",
-    "--kv-cache-dtype": "spec.engine.kvCacheDtype",
-    "--quantization": "spec.engine.quantization",
-    "-q": "spec.engine.quantization",
-    "--enable-prefix-caching": "spec.engine.prefixCaching",
-    "--enable-chunked-prefill": "spec.engine.chunkedPrefill",
-    "--seed": "spec.engine.seed",
-    "--speculative-config": "spec.engine.speculative",
-    "--spec-method": "spec.engine.speculative",
-    "--spec-model": "spec.engine.speculative",
-    "--spec-tokens": "spec.engine.speculative",
-    "-sc": "spec.engine.speculative",
-    "--tensor-parallel-size": "spec.parallelism.tensor",
-    "-tp": "spec.parallelism.tensor",
-    "--pipeline-parallel-size": "spec.parallelism.pipeline",
-    "-pp": "spec.parallelism.pipeline",
-    "--api-key": "spec.serving.apiKeySecretRef",
-    "--shutdown-timeout": "spec.serving.drainSeconds",
-    "--device": "spec.resources.device",
-}
-_PORTS: Final = "ports and addresses belong to the runtime"
-_GUARD: Final = "the serving port is guarded by the runtime"
-_NODES: Final = "a replica runs in one pod on one node"
-_CODE: Final = "it loads code that nobody reviewed; only spec.model.trustRemoteCode does that"
-_LOGS: Final = "the runtime reads the engine's log and counters to see that it works"
-_FILES: Final = "it reaches files or hosts beyond the model"
 
-#: Flags that no field sets and that are refused nevertheless -> why.
-_CLOSED: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("--host", "--port", "--uds", "--api-server-count", "-asc", "--grpc", "--root-path", "--kv-events-config"),
-        _PORTS,
-    ),
-    **dict.fromkeys(
-        (
-            "--ssl-keyfile",
-            "--ssl-certfile",
-            "--ssl-ca-certs",
-            "--ssl-cert-reqs",
-            "--ssl-ciphers",
-            "--enable-ssl-refresh",
-            "--middleware",
-            "--allow-credentials",
-            "--allowed-origins",
-            "--allowed-methods",
-            "--allowed-headers",
-            "--h11-max-incomplete-event-size",
-            "--h11-max-header-count",
-            "--disable-fastapi-docs",
-            "--enable-offline-docs",
-        ),
-        _GUARD,
-    ),
-    **dict.fromkeys(
-        (
-            "--headless",
-            "--nnodes",
-            "-n",
-            "--node-rank",
-            "-r",
-            "--master-addr",
-            "--master-port",
-            "--distributed-executor-backend",
-            "--data-parallel-size",
-            "-dp",
-            "--data-parallel-rank",
-            "-dpn",
-            "--data-parallel-start-rank",
-            "-dpr",
-            "--data-parallel-size-local",
-            "-dpl",
-            "--data-parallel-address",
-            "-dpa",
-            "--data-parallel-rpc-port",
-            "-dpp",
-            "--data-parallel-backend",
-            "-dpb",
-            "--data-parallel-external-lb",
-            "-dpe",
-            "--data-parallel-hybrid-lb",
-            "-dph",
-            "--data-parallel-multi-port-external-lb",
-            "--device-ids",
-            "--enable-elastic-ep",
-            "--enable-scale-out",
-            "--elastic-ep-max-dp-size",
-            "--prefill-context-parallel-size",
-            "-pcp",
-            "--decode-context-parallel-size",
-            "-dcp",
-        ),
-        _NODES,
-    ),
-    **dict.fromkeys(
-        (
-            "--worker-cls",
-            "--model-class-overrides",
-            "--worker-extension-cls",
-            "--scheduler-cls",
-            "--logits-processors",
-            "--logits-processor-pattern",
-            "--tool-parser-plugin",
-            "--reasoning-parser-plugin",
-            "--io-processor-plugin",
-            "--weight-transfer-config",
-        ),
-        _CODE,
-    ),
-    **dict.fromkeys(
-        (
-            "--disable-log-stats",
-            "--log-config-file",
-            "--pylogging-config-file",
-            "--logging-config",
-            "--log-level",
-            "--uvicorn-log-level",
-            "--disable-uvicorn-access-log",
-            "--disable-access-log-for-endpoints",
-        ),
-        _LOGS,
-    ),
-    **dict.fromkeys(
-        ("--config", "--allowed-local-media-path", "--allowed-media-domains", "--tool-server", "--profiler-config"),
-        _FILES,
-    ),
-    **dict.fromkeys(("--help", "-h", "--version", "-v"), "the engine would print and exit"),
-}
-_DENIED: Final = {**_CLOSED, **_RENDERED}
-#: Flags of vLLM that are themselves the beginning of a refused one: exact matches win over abbreviations in its parser.
-_EXACT: Final = frozenset({"--reasoning-parser"})
-#: Short flags with harmless meaning: -O is the optimization level, -cc and -ac compilation and attention.
-_SHORT: Final = re.compile(r"^-(O[0-3]?|cc|ac|ep)$")
-_NEGATIVE_NUMBER: Final = re.compile(r"^-\d")
+def judge(arguments: Sequence[str], version: str = "") -> Rejection | None:
+    """Why these arguments cannot be passed on, or None. version: of vLLM in the image, "" where it is not known."""
+    if verdict := _written(arguments):
+        return verdict
+    parser = engines.parser_of(version)
+    if parser is None:
+        return next((verdict for argument in arguments if (verdict := _closed_anywhere(argument))), None)
+    given, refusal = parser.parse(arguments)
+    for one in given:
+        if verdict := _closed(one):
+            return verdict
+    refusal = (
+        refusal
+        or next((complaint for one in given if (complaint := parser.judge_values(one))), None)
+        or _conflict(given)
+        or _missing(given)
+    )
+    return _refused(refusal, parser) if refusal else None
 
 
-def judge(arguments: Sequence[str]) -> Rejection | None:
-    """Why these arguments cannot be passed on, or None. The first refused one is named."""
+def judge_rendered(config: RuntimeConfig, version: str) -> Rejection | None:
+    """Why the version of the image cannot take what the fields and the profile of the spec become, or None."""
+    parser = engines.parser_of(version)
+    if parser is None:
+        return None
+    command = build_argv(config)
+    given, refusal = parser.parse(command[: len(command) - len(config.engine.extra_args)])
+    refusal = refusal or next((complaint for one in given if (complaint := parser.judge_values(one))), None)
+    if refusal is None:
+        return None
+    field = field_of(refusal.written, profiles.FIELD)
+    why = (
+        refusal.why
+        if refusal.dest
+        else "it has no such argument; leave the field out, or set spec.image to a newer one"
+    )
+    return Rejection(
+        "UnsupportedByEngine",
+        f"{field} becomes {refusal.written}, which vLLM {parser.version} refuses: {redact(why)}",
+        field,
+    )
+
+
+def _written(arguments: Sequence[str]) -> Rejection | None:
+    """What is wrong in any version: a word that argparse would read as something else than it looks like."""
     if arguments and not arguments[0].startswith("-"):
         return _denied(arguments[0], "it is a value without a flag before it", "put its flag before it")
     for argument in arguments:
-        if not argument.startswith("-") or _NEGATIVE_NUMBER.match(argument):
-            continue
-        if verdict := _judge_flag(argument):
-            return verdict
+        if argument in {"-", "--"}:
+            return _denied(argument, "it is no flag", "remove it")
+        name = argument.partition("=")[0]
+        if name.startswith("--") and any(character.isspace() for character in name):
+            return _denied(argument, "flag and value are one item", "write them as two items, or as --flag=value")
     return None
 
 
-def _judge_flag(argument: str) -> Rejection | None:
-    written = argument.partition("=")[0]
-    if any(character.isspace() for character in written):
-        return _denied(argument, "flag and value are one item", "write them as two items, or as --flag=value")
-    flag = written.partition(".")[0].replace("_", "-")
-    if flag in {"-", "--"}:
-        return _denied(argument, "it is no flag", "remove it")
-    if not flag.startswith("--"):
-        return _judge_short(argument, flag)
-    # Switches have a negative form: --no-trust-remote-code sets what --trust-remote-code sets.
-    flag = flag.lower()
-    if flag.startswith("--no-") and _match(f"--{flag[5:]}") in _RENDERED:
-        flag = f"--{flag[5:]}"
-    match = _match(flag)
-    return _explain(argument, match) if match else None
-
-
-def _match(flag: str) -> str:
-    """The refused flag that the engine's parser would take this for, or ""."""
-    if flag in _EXACT:
-        return ""
-    return flag if flag in _DENIED else next((known for known in _DENIED if known.startswith(flag)), "")
-
-
-def _judge_short(argument: str, flag: str) -> Rejection | None:
-    """Single-hyphen flags take their value glued on (-tp2), so that only known harmless ones pass."""
-    if _SHORT.match(flag):
-        return None
-    longest = max(
-        (known for known in _DENIED if not known.startswith("--") and flag.startswith(known)), key=len, default=""
-    )
-    if longest:
-        return _explain(argument, longest)
-    return _denied(argument, "short flags can hide their value", "write the long form, --flag=value")
-
-
-def _explain(argument: str, flag: str) -> Rejection:
-    if field := _RENDERED.get(flag):
+def _closed(given: Given) -> Rejection | None:
+    argument = given.argument
+    if argument.dest == "model_tag":
         return Rejection(
             "DeniedArgument",
-            f"{_shown(argument)} in engine.extraArgs is what {field} sets; remove it and set {field}",
+            f"{_shown(given.values[0])} in engine.extraArgs is a value without a flag, which vLLM takes for the model; put its flag before it",
+            _FIELD,
+        )
+    if verdict := _closed_destination(given.flag, argument):
+        return verdict
+    closed = CLOSED_KEYS.get(argument.dest, {})
+    for value in objects(argument, given.values):
+        for key in _keys(value):
+            if key in closed:
+                return _denied(f"{given.flag}.{key}", closed[key], "remove it")
+    return None
+
+
+def _closed_destination(written: str, argument: Argument) -> Rejection | None:
+    field = next((FIELDS[flag] for flag in argument.flags if flag in FIELDS), "")
+    if field:
+        return Rejection(
+            "DeniedArgument",
+            f"{_shown(written)} in engine.extraArgs is what {field} sets; remove it and set {field}",
             field,
         )
-    return _denied(argument, _CLOSED[flag], "remove it")
+    if why := CLOSED.get(argument.dest):
+        return _denied(written, why, "remove it")
+    if argument.dest not in ALLOWED:
+        return _denied(written, "this release of fairlead does not know what it opens", "remove it")
+    return None
+
+
+def _closed_anywhere(argument: str) -> Rejection | None:
+    """For an unknown version: what any known one would set with this word, and must not."""
+    if not argument.startswith("-"):
+        return None
+    if (field := FIELDS.get(spelled(argument), "")) != "":
+        return _closed_destination(argument, Argument((spelled(argument),), field))
+    for parser in engines.parsers().values():
+        for meaning in parser.meanings(argument):
+            if verdict := _closed_destination(argument, meaning):
+                return verdict
+    return None
+
+
+def _keys(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _keys(inner)
+
+
+def _conflict(given: Sequence[Given]) -> Refusal | None:
+    first: dict[str, Given] = {}
+    for one in given:
+        earlier = first.setdefault(one.argument.dest, one)
+        if earlier is not one:
+            why = "it is written twice" if earlier.flag == one.flag else f"{earlier.flag} sets the same"
+            return Refusal(one.flag, f"{why}, and vLLM would take the last; keep one of them", one.argument.dest)
+    return None
+
+
+def _missing(given: Sequence[Given]) -> Refusal | None:
+    """Only what switches on needs something: --no-x and --disable-x do not."""
+    set_here = {one.argument.dest for one in given}
+    for one in given:
+        needed, flag = NEEDED.get(one.argument.dest, ("", ""))
+        if needed and needed not in set_here and not one.flag.startswith(("--no-", "--disable-")):
+            return Refusal(one.flag, f"it needs {flag} beside it; add that", one.argument.dest)
+    return None
+
+
+def _refused(refusal: Refusal, parser: Parser) -> Rejection:
+    near = parser.nearest(refusal.written) if not refusal.dest else ""
+    return Rejection(
+        "UnknownEngineArgument",
+        f"{_shown(refusal.written)} in engine.extraArgs is refused by vLLM {parser.version}: {redact(refusal.why)}",
+        FIELDS.get(near, _FIELD),
+    )
 
 
 def _denied(argument: str, why: str, remedy: str) -> Rejection:

@@ -4,10 +4,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from fairlead_operator.core.autoscaled import autoscaled
 from fairlead_operator.core.build.workload import MAX_UNAVAILABLE
+from fairlead_operator.core.causes import CAUSES, insists, of_condition, of_pods, problems, remedied
+from fairlead_operator.core.giving_up import GIVEN_UP
 from fairlead_operator.core.observe import is_flapping
 from fairlead_operator.core.phase import phase_of
-from fairlead_operator.core.reasons import ACCEPTED, ENGINE, MODEL, REASONS, SCHEDULED, UP_TO_DATE, Retry
+from fairlead_operator.core.progress import how, warning, why_blocked, why_mixed
+from fairlead_operator.core.reasons import ACCEPTED, AUTOSCALED, ENGINE, MODEL, REASONS, SCHEDULED, UP_TO_DATE
 from fairlead_operator.core.seen import Observed, Problem
 
 READY: Final = "Ready"
@@ -41,6 +45,8 @@ class Row:
 def conditions(seen: Observed) -> dict[str, Verdict]:
     """Every condition that exists now, by type."""
     found = {row.type: _decide(row, seen) for row in TABLE}
+    if scaling := autoscaled(seen):
+        found[AUTOSCALED] = Verdict(*scaling)
     found[AVAILABLE] = _available(seen, found)
     found[READY] = _ready(seen, found)
     if verdict := _stalled(seen, found):
@@ -54,31 +60,28 @@ def _decide(row: Row, seen: Observed) -> Verdict:
     return next((verdict for check in row.checks if (verdict := check(seen))), row.otherwise)
 
 
-def remedied(problem: Problem) -> str:
-    """What happened, and what to do about it."""
-    return f"{problem.message.strip().rstrip('.;')}; {problem.remedy or REASONS[problem.code].remedy}"
+def _problem_verdict(problem: Problem | None, others: Iterable[Problem] = ()) -> Verdict | None:
+    return Verdict("False", problem.code, remedied(problem, others)) if problem else None
 
 
-def _problem_verdict(problem: Problem | None) -> Verdict | None:
-    return Verdict("False", problem.code, remedied(problem)) if problem else None
-
-
-def _oldest(problems: Iterable[Problem], condition: str) -> Problem | None:
-    """The one that is told: the oldest, since later ones often follow from it; undated ones come last."""
-    mine = [problem for problem in problems if REASONS[problem.code].condition == condition]
-    return min(mine, key=lambda problem: (problem.time is None, problem.time or 0, problem.pod), default=None)
+def _told(found: Iterable[Problem], condition: str) -> Verdict | None:
+    mine = of_condition(found, condition)
+    return _problem_verdict(mine[0], mine[1:]) if mine else None
 
 
 def _pod_problem(condition: str) -> Check:
     def check(seen: Observed) -> Verdict | None:
-        return _problem_verdict(_oldest((p for pod in seen.current for p in pod.problems), condition))
+        return _told(of_pods(seen), condition)
 
     return check
 
 
 def spec_was_rejected(seen: Observed) -> Verdict | None:
     """The operator cannot render the spec, or the API server refuses what was rendered."""
-    return Verdict("False", seen.rejection.reason, seen.rejection.message) if seen.rejection else None
+    if seen.rejection is None:
+        return None
+    field, message = seen.rejection.field, seen.rejection.message
+    return Verdict("False", seen.rejection.reason, message if field in message else f"{field}: {message}")
 
 
 def not_accepted(seen: Observed) -> Verdict | None:
@@ -104,9 +107,27 @@ def _asleep(seen: Observed, status: str) -> Verdict:
     return Verdict(status, "ScaledToZero", "no replica is wanted; raise spec.replicas to serve")
 
 
+def gave_up_for(condition: str) -> Check:
+    """The failure stays told although its pods are gone."""
+
+    def check(seen: Observed) -> Verdict | None:
+        mine = seen.given_up and REASONS[seen.given_up.code].condition == condition
+        return _problem_verdict(seen.given_up) if mine else None
+
+    return check
+
+
+def no_pod_is_kept(seen: Observed) -> Verdict | None:
+    """Given up: nothing can be said of pods that are not made."""
+    if seen.given_up is None:
+        return None
+    cause = REASONS[seen.given_up.code].condition
+    return Verdict("Unknown", GIVEN_UP, f"no pod is kept for this spec any longer; see condition {cause}")
+
+
 def pods_were_refused(seen: Observed) -> Verdict | None:
     """Quota or admission keeps the Deployment from making pods, or a node gave one back."""
-    return _problem_verdict(_oldest(seen.workload_problems, SCHEDULED))
+    return _told(seen.workload_problems, SCHEDULED)
 
 
 def pods_have_no_node_yet(seen: Observed) -> Verdict | None:
@@ -137,31 +158,37 @@ def spec_is_not_rendered(seen: Observed) -> Verdict | None:
 
 
 def rollout_is_blocked(seen: Observed) -> Verdict | None:
-    """New pods did not become Ready in time while old ones are still there."""
-    old = [pod for pod in seen.active if not pod.current]
-    if not (seen.overdue and old):
-        return None
-    cause = _first_problem(seen)
-    because = f": {cause.code}, {cause.message.rstrip('.;')}" if cause else ""
-    return Verdict(
-        "False", "RolloutBlocked", f"new pods do not become Ready{because}; {REASONS['RolloutBlocked'].remedy}"
-    )
+    """The new pods fail, or did not become Ready in time."""
+    blocked = why_blocked(seen)
+    return Verdict("False", "RolloutBlocked", blocked) if blocked else None
 
 
 def pods_are_being_replaced(seen: Observed) -> Verdict | None:
-    """Pods of this spec are missing, or pods of an earlier one are still there."""
+    """Pods of this spec are missing, pods of an earlier one are still there, or their places are empty yet."""
     current, active = len(seen.current), len(seen.active)
-    if current >= seen.wanted and current == active:
+    replacing = seen.rollout is not None and seen.rollout.under_way and not seen.rollout.surge
+    if current >= seen.wanted and current == active and not replacing:
         return None
+    count = f"{current} of {active} pods run this spec"
     if current == active:
-        return Verdict(
-            "False", "RollingOut", f"{current} of {seen.wanted} pods of this spec exist; wait for the others to be made"
-        )
+        count = f"{current} of {seen.wanted} pods of this spec exist"
+    # The first pods of all replace nothing.
+    way = how(seen) if active > current or replacing else ""
     return Verdict(
-        "False",
-        "RollingOut",
-        f"{current} of {active} pods run this spec, a new one before an old one goes; {REASONS['RollingOut'].remedy}",
+        "False", "RollingOut", "; ".join(part for part in (count, way, REASONS["RollingOut"].remedy) if part)
     )
+
+
+def replicas_serve_different_weights(seen: Observed) -> Verdict | None:
+    """A branch or a tag was resolved at different times by pods that started together."""
+    mixed = why_mixed(seen)
+    return Verdict("False", "MixedRevisions", mixed) if mixed else None
+
+
+def next_rollout_interrupts(seen: Observed) -> Verdict | None:
+    """Every pod is current; what the next change will cost is said before it is made."""
+    cost = warning(seen)
+    return Verdict("True", "AllPodsCurrent", f"every pod runs this spec; {cost}") if cost else None
 
 
 def key_is_required(seen: Observed) -> Verdict | None:
@@ -173,39 +200,38 @@ def key_is_required(seen: Observed) -> Verdict | None:
 TABLE: Final = (
     #: Accepted. True: the spec can be rendered and what it refers to exists. Never absent. Blocks Ready.
     #: False: InvalidSpec, DeniedArgument, UnknownEngineArgument, InvalidConfig, MissingAPI, NameTaken, SecretNotFound.
-    Row(ACCEPTED, (spec_was_rejected, _pod_problem(ACCEPTED)), Verdict("True", "Valid", "the spec is carried out")),
+    Row(ACCEPTED, (spec_was_rejected, gave_up_for(ACCEPTED), _pod_problem(ACCEPTED)), Verdict("True", "Valid", "the spec is carried out")),
     #: Scheduled. True: all wanted pods have nodes. Never absent. Blocks Ready, since pods without nodes are not Ready.
-    #: False: InsufficientAccelerators, Queued, QuotaExceeded, PodRejected, Evicted, WaitingForDrain, Unschedulable.
+    #: False: InsufficientAccelerators, Queued, QuotaExceeded, PodRejected, Evicted, NodeLost, WaitingForDrain, Unschedulable.
     Row(
         SCHEDULED,
-        (not_accepted, nothing_wanted, _pod_problem(SCHEDULED), pods_were_refused, pods_have_no_node_yet),
+        (not_accepted, nothing_wanted, no_pod_is_kept, _pod_problem(SCHEDULED), pods_were_refused, pods_have_no_node_yet),
         Verdict("True", "AllScheduled", "every wanted pod has a node"),
     ),
     #: ModelAvailable. True: the weights were found and read. Unknown while they are loaded. Never absent. Blocks Ready likewise.
     #: False: ModelNotFound, Unauthorized, RevisionNotFound, HubUnreachable, WeightsCorrupt, DiskFull, PermissionDenied, VolumeNotFound.
     Row(
         MODEL,
-        (not_accepted, nothing_to_read, _pod_problem(MODEL), weights_were_read),
+        (not_accepted, nothing_to_read, gave_up_for(MODEL), no_pod_is_kept, _pod_problem(MODEL), weights_were_read),
         Verdict("Unknown", "Loading", "no replica has read the weights yet; wait, or look at status.replicaStates"),
     ),
     #: EngineHealthy. True: no wanted pod's engine has failed and not recovered. Never absent. Does not block Ready by itself.
     #: False: every other reason of a termination record, HostOutOfMemory, EngineDied, ImagePullFailed, UnknownFailure.
     Row(
         ENGINE,
-        (not_accepted, _pod_problem(ENGINE), an_engine_flaps),
+        (not_accepted, gave_up_for(ENGINE), _pod_problem(ENGINE), an_engine_flaps),
         Verdict("True", "NoFailure", "no engine of this spec has failed"),
     ),
     #: UpToDate. True: every pod runs this generation's template. Never absent. Blocks Ready.
-    #: False: RollingOut, RolloutBlocked.
+    #: False: RollingOut, RolloutBlocked, MixedRevisions.
     Row(
         UP_TO_DATE,
-        (spec_is_not_rendered, rollout_is_blocked, pods_are_being_replaced),
+        (spec_is_not_rendered, no_pod_is_kept, rollout_is_blocked, pods_are_being_replaced, replicas_serve_different_weights, next_rollout_interrupts),
         Verdict("True", "AllPodsCurrent", "every pod runs this spec"),
     ),
     #: Secured. True: a key guards the serving port. False: NoAPIKey. Never absent. Does not block Ready.
     Row(SECURED, (key_is_required,), Verdict("False", "NoAPIKey", "whoever reaches the Service may use it; set spec.serving.apiKeySecretRef to ask for a key")),
 )  # fmt: skip
-_CAUSES: Final = (ACCEPTED, SCHEDULED, MODEL, ENGINE, UP_TO_DATE)
 
 
 def _available(seen: Observed, found: dict[str, Verdict]) -> Verdict:
@@ -237,7 +263,7 @@ def _ready(seen: Observed, found: dict[str, Verdict]) -> Verdict:
 
 
 def _first_cause(found: dict[str, Verdict]) -> Verdict | None:
-    return next((found[cause] for cause in _CAUSES if found[cause].status == "False"), None)
+    return next((found[cause] for cause in CAUSES if found[cause].status == "False"), None)
 
 
 def _starting(seen: Observed) -> Verdict:
@@ -251,11 +277,6 @@ def _starting(seen: Observed) -> Verdict:
     )
 
 
-def _first_problem(seen: Observed) -> Problem | None:
-    found = [*(problem for pod in seen.current for problem in pod.problems), *seen.workload_problems]
-    return next((problem for condition in _CAUSES if (problem := _oldest(found, condition))), None)
-
-
 def _stalled(seen: Observed, found: dict[str, Verdict]) -> Verdict | None:
     """Stalled. True: nothing moves without the user. Absent otherwise, and while the object goes away."""
     if seen.deleting:
@@ -263,16 +284,10 @@ def _stalled(seen: Observed, found: dict[str, Verdict]) -> Verdict | None:
     if seen.rejection or found[UP_TO_DATE].reason == "RolloutBlocked":
         cause = found[ACCEPTED] if seen.rejection else found[UP_TO_DATE]
         return Verdict("True", cause.reason, cause.message)
-    last = seen.previous.get("lastFailure") or {}
-    for problem in (*(p for pod in seen.current for p in pod.problems), *seen.workload_problems):
-        if REASONS[problem.code].retry is not Retry.USER:
-            continue
-        before = (
-            int(last.get("count", 0))
-            if last.get("template") == seen.template and last.get("code") == problem.code
-            else 0
-        )
-        if max(problem.count, before) >= 2:
+    if seen.given_up:
+        return Verdict("True", seen.given_up.code, remedied(seen.given_up))
+    for problem in problems(seen):
+        if insists(seen, problem):
             return Verdict("True", problem.code, remedied(problem))
     return None
 

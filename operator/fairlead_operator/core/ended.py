@@ -7,23 +7,34 @@ from typing import Any, Final
 
 from fairlead_operator.core.moments import moment
 from fairlead_operator.core.reasons import known
-from fairlead_operator.core.record import read_record
 from fairlead_operator.core.seen import PodEvent, Problem
+from fairlead_runtime.diagnosis import Failure
+from fairlead_runtime.termination import read_record
 
 #: Lines of log shown where there is no record.
 _TAIL: Final = 6
 _TAIL_CHARACTERS: Final = 800
+#: Ends with exit code 0 that are too many to be somebody's wish.
+OFTEN: Final = 3
+
+#: Code, message, field and remedy of a failure; "" for the reason's own.
+Cause = tuple[str, str, str, str]
 
 
 def last_end(status: Mapping[str, Any], pod: str, events: Sequence[PodEvent]) -> Problem | None:
     """The last end of the container that was a failure; None if it never failed. `status` is its container status."""
     state = status.get("state") or {}
     terminated = state.get("terminated") or (status.get("lastState") or {}).get("terminated")
-    if not terminated or (terminated.get("exitCode") == 0 and terminated.get("reason") != "OOMKilled"):
+    if not terminated:
         return None
     # restartCount counts starts after the first; while none runs, one more has ended.
     count = int(status.get("restartCount", 0)) + (0 if "running" in state else 1)
-    code, message, field, remedy = _cause(terminated, events)
+    if terminated.get("exitCode") == 0 and terminated.get("reason") != "OOMKilled":
+        if (cause := _stopped(terminated, count, events)) is None:
+            return None
+        code, message, field, remedy = cause
+    else:
+        code, message, field, remedy = _cause(terminated, events)
     return Problem(
         code=code,
         message=message,
@@ -36,7 +47,7 @@ def last_end(status: Mapping[str, Any], pod: str, events: Sequence[PodEvent]) ->
     )
 
 
-def _cause(terminated: Mapping[str, Any], events: Sequence[PodEvent]) -> tuple[str, str, str, str]:
+def _cause(terminated: Mapping[str, Any], events: Sequence[PodEvent]) -> Cause:
     text = str(terminated.get("message") or "")
     exit_code = int(terminated.get("exitCode", 0))
     if terminated.get("reason") == "OOMKilled":
@@ -47,7 +58,8 @@ def _cause(terminated: Mapping[str, Any], events: Sequence[PodEvent]) -> tuple[s
             "",
         )
     if record := read_record(text):
-        return known(record.code), record.message or record.code, record.field, _remedy(record.field, record.suggestion)
+        failure = record.failure
+        return known(failure.code), failure.message or failure.code, failure.field, _remedy(failure)
     if terminated.get("reason") in {"StartError", "ContainerCannotRun"}:
         return (
             "UnknownFailure",
@@ -65,9 +77,16 @@ def _cause(terminated: Mapping[str, Any], events: Sequence[PodEvent]) -> tuple[s
     )
 
 
-def _killed(
-    exit_code: int, text: str, terminated: Mapping[str, Any], events: Sequence[PodEvent]
-) -> tuple[str, str, str, str]:
+def _stopped(terminated: Mapping[str, Any], count: int, events: Sequence[PodEvent]) -> Cause | None:
+    """It ended as asked to. Asked by a probe it has failed; and nobody asks a pod that is to stay again and again."""
+    if cause := _failed_probe(terminated, events):
+        return cause
+    if count < OFTEN:
+        return None
+    return "EngineDied", f"the container ended {count} times with exit code 0, as if asked to stop", "", ""
+
+
+def _failed_probe(terminated: Mapping[str, Any], events: Sequence[PodEvent]) -> Cause | None:
     started = moment(terminated.get("startedAt"))
     for event in events:
         if event.reason == "Killing" and (started is None or event.last_seen >= started):
@@ -75,6 +94,12 @@ def _killed(
                 return "StartTimeout", "the engine did not decode its first token in time and was killed", "", ""
             if "failed liveness probe" in event.message:
                 return "EngineStalled", "the supervisor stopped answering its liveness probe and was killed", "", ""
+    return None
+
+
+def _killed(exit_code: int, text: str, terminated: Mapping[str, Any], events: Sequence[PodEvent]) -> Cause:
+    if cause := _failed_probe(terminated, events):
+        return cause
     number = exit_code - 128
     try:
         name = signal.Signals(number).name
@@ -84,13 +109,12 @@ def _killed(
     return "EngineDied", f"the container was killed by {name}{tail}", "", ""
 
 
-def _remedy(field: str, suggestion: str) -> str:
-    """A suggestion of several words is a sentence already; a single one is the field's value."""
-    if not suggestion:
-        return ""
-    if " " in suggestion.strip() or not field:
-        return suggestion.strip().rstrip(".")
-    return f"set {field} to {suggestion.strip()}"
+def _remedy(failure: Failure) -> str:
+    """A single word is the field's value; several words say what to do with the field."""
+    suggestion = failure.suggestion.strip().rstrip(".")
+    if not suggestion or not failure.field or failure.field in suggestion:
+        return suggestion
+    return f"{failure.field}: {suggestion}" if " " in suggestion else f"set {failure.field} to {suggestion}"
 
 
 def _tail(text: str) -> str:

@@ -13,11 +13,30 @@ Manifest = dict[str, Any]
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 SERVICE_LABEL: Final = f"{GROUP}/service"
 TEMPLATE_LABEL: Final = f"{GROUP}/template"
+#: On an InferenceService: any new value, by custom a release, renders its pods anew with the defaults of this release.
+ADOPT_DEFAULTS: Final = f"{GROUP}/adopt-defaults"
+#: On a ControllerRevision: all replicas were Ready with it at the same time.
+SERVED: Final = f"{GROUP}/served"
+#: On a ControllerRevision: why its pods failed, as JSON, where the former revision was restored for it.
+FAILED: Final = f"{GROUP}/failed"
+#: On a ControllerRevision: the commit to which its pods' moving model revision is pinned.
+COMMIT: Final = f"{GROUP}/model-commit"
+#: On a Deployment that replaces one by one because no room was found for one more pod: the scheduler's or the quota's words.
+NO_ROOM: Final = f"{GROUP}/no-room"
 #: Server-side selector of every watch on children.
 CHILDREN: Final = f"{MANAGED_BY}=fairlead"
+#: Annotation of an InferenceService: each new value has a service that was given up tried again.
+RETRY: Final = f"{GROUP}/retry"
+#: On an InferenceService, with the value true: what the plan says cannot fit is started nevertheless.
+SKIP_PLAN: Final = f"{GROUP}/skip-plan"
+#: Read by Kueue on a Deployment, which it copies to its pods, and on pods; https://kueue.sigs.k8s.io/docs/tasks/run/deployment/
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 
 FIELD_MANAGER: Final = "fairlead"
 STATUS_FIELD_MANAGER: Final = "fairlead-status"
+AUTOSCALER_FIELD_MANAGER: Final = "fairlead-autoscaler"
+#: The operator's Lease, in the namespace that it was installed in.
+LEASE: Final = "fairlead-operator"
 EVENT_CONTROLLER: Final = f"{GROUP}/operator"
 
 CONTAINER: Final = "engine"
@@ -31,7 +50,19 @@ VOLUME_TMP: Final = "tmp"
 VOLUME_SHM: Final = "shm"
 VOLUME_API_KEYS: Final = "api-keys"
 VOLUME_HUB_TOKEN: Final = "hub-token"  # noqa: S105 - a volume's name
+VOLUME_PINNED: Final = "pinned"
+VOLUMES: Final = (
+    VOLUME_CONFIG,
+    VOLUME_MODEL,
+    VOLUME_CACHE,
+    VOLUME_TMP,
+    VOLUME_SHM,
+    VOLUME_API_KEYS,
+    VOLUME_HUB_TOKEN,
+    VOLUME_PINNED,
+)
 CONFIG_KEY: Final = "config.json"
+POD_ANNOTATIONS: Final = {"kubectl.kubernetes.io/default-container": CONTAINER}
 
 
 def selector(name: str) -> dict[str, str]:

@@ -1,20 +1,36 @@
 """From a Snapshot to what is the case: pods read one by one, and which of them are wanted."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from fairlead_operator.core import names
-from fairlead_operator.core.build.pod import template_hash
+from fairlead_operator.core.autoscale import configured
+from fairlead_operator.core.causes import due_at
 from fairlead_operator.core.ended import last_end
+from fairlead_operator.core.giving_up import attempt, given_up
 from fairlead_operator.core.moments import moment
 from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.pinning import pinned
 from fairlead_operator.core.reasons import REASONS
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Resolved
-from fairlead_operator.core.scheduling import condition_of, evicted, is_overdue, why_no_pods, why_unscheduled
-from fairlead_operator.core.seen import Observed, PodView, Problem, Snapshot
+from fairlead_operator.core.revisions import hash_of
+from fairlead_operator.core.rollout import decide
+from fairlead_operator.core.scheduling import (
+    condition_of,
+    draining,
+    evicted,
+    is_overdue,
+    node_lost,
+    why_no_pods,
+    why_unscheduled,
+)
+from fairlead_operator.core.seen import EngineState, Observed, PodView, Problem, Snapshot
 from fairlead_operator.core.source import SourceKind
 from fairlead_operator.core.waiting import why_waiting
+from fairlead_runtime.config import COMMIT
 
 #: An engine that restarted this often has to stay Ready for so long before it counts as healthy again.
 FLAPPING_RESTARTS: Final = 3
@@ -29,24 +45,25 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
         (c for c in snapshot.children if c["kind"] == "Deployment" and names.is_controlled_by(c, uid)), None
     )
     resolved = outcome if isinstance(outcome, Resolved) else None
-    template = template_hash(resolved) if resolved else _live_template(deployment)
+    revisions = pinned(resolved, snapshot) if resolved else None
+    template = revisions.target.template.hash if revisions else _live_template(deployment)
     rejection = outcome if isinstance(outcome, Rejection) else _missing_api(outcome, deployment, template)
     accelerator, accelerators = (
         (resolved.accelerator, resolved.accelerators) if resolved else _live_accelerators(deployment)
     )
-    draining = sum(1 for pod in snapshot.pods if pod["metadata"].get("deletionTimestamp"))
+    leaving = draining(snapshot.pods, snapshot.now)
 
     def problem_without_node(pod: Manifest) -> Problem | None:
-        return why_unscheduled(pod, accelerator, accelerators, snapshot.accelerators, draining=draining)
+        return why_unscheduled(pod, accelerator, accelerators, snapshot.accelerators, leaving)
 
     running = [pod for pod in snapshot.pods if pod.get("status", {}).get("phase") not in {"Failed", "Succeeded"}]
     pods = tuple(_view(pod, snapshot, template, problem_without_node(pod)) for pod in running)
     workload = [problem for problem in [why_no_pods(deployment) if deployment else None] if problem]
     wanted = resolved.replicas if resolved else _live_replicas(deployment)
     if sum(1 for pod in pods if pod.scheduled and not pod.deleting) < wanted:
-        workload += [problem for pod in snapshot.pods if (problem := evicted(pod))]
+        workload += [problem for pod in snapshot.pods if hash_of(pod) == template and (problem := evicted(pod))]
     spec = service.get("spec") or {}
-    return Observed(
+    seen = Observed(
         name=service["metadata"]["name"],
         namespace=service["metadata"]["namespace"],
         generation=int(service["metadata"].get("generation", 0)),
@@ -56,6 +73,7 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
         suspended=bool(spec.get("suspend")),
         deleting=bool(service["metadata"].get("deletionTimestamp")),
         template=template,
+        deployment=deployment,
         pods=pods,
         workload_problems=tuple(workload),
         overdue=deployment is not None and is_overdue(deployment),
@@ -64,9 +82,20 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
         accelerator=accelerator,
         accelerators=accelerators,
         accelerators_free=snapshot.accelerators,
+        given_up=None if rejection else given_up(service, template, pods),
+        attempt=attempt(service),
+        autoscaling=configured(service),
+        replicas=int(spec.get("replicas", 1)),
+        scaling=snapshot.scaling,
         previous=service.get("status") or {},
-        recheck_at=_recheck_at(pods, snapshot.now),
+        recheck_at=_recheck_at(pods, workload, snapshot.now),
     )
+    if resolved is None or revisions is None:
+        return seen
+    asked = resolved.spec.rollout
+    rollout = decide(seen, revisions, asked)
+    moments = [at for at in (seen.recheck_at, rollout.look_at) if at]
+    return replace(seen, rollout=rollout, strategy=asked.strategy, recheck_at=min(moments, default=None))
 
 
 def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem | None) -> PodView:
@@ -83,10 +112,12 @@ def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem
         problems += [unscheduled] if unscheduled and not scheduled else []
         if scheduled and not container.get("started"):
             problems += why_waiting(pod, container, events)
+        problems += [lost] if scheduled and (lost := node_lost(pod)) else []
         problems += [end] if end else []
     created = moment(metadata["creationTimestamp"])
     assert created is not None
-    pod_template = str(metadata.get("labels", {}).get(names.TEMPLATE_LABEL, ""))
+    pod_template = hash_of(pod)
+    state = snapshot.engine_states.get(metadata["uid"])
     return PodView(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -102,7 +133,8 @@ def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem
         node=str(pod["spec"].get("nodeName") or ""),
         problems=tuple(problems),
         last_end=end,
-        state=snapshot.engine_states.get(metadata["uid"]),
+        state=state,
+        commit=_commit(state),
         raw=pod,
     )
 
@@ -118,13 +150,22 @@ def is_flapping(pod: PodView, now: datetime) -> bool:
     return pod.ready_since is None or now - pod.ready_since < timedelta(seconds=FLAPPING_SECONDS)
 
 
-def _recheck_at(pods: tuple[PodView, ...], now: datetime) -> datetime | None:
-    ends = [
+def _recheck_at(pods: tuple[PodView, ...], workload: Sequence[Problem], now: datetime) -> datetime | None:
+    """When time alone changes what is to be said."""
+    problems = [*workload, *(problem for pod in pods if pod.current for problem in pod.problems)]
+    ends = [due for problem in problems if (due := due_at(problem)) and due > now]
+    ends += [
         pod.ready_since + timedelta(seconds=FLAPPING_SECONDS)
         for pod in pods
         if pod.ready_since and is_flapping(pod, now)
     ]
     return min(ends, default=None)
+
+
+def _commit(state: EngineState | None) -> str:
+    """What a pod says may be anybody's words."""
+    said = str(state.model.get("revision") or "") if state else ""
+    return said if COMMIT.match(said) else ""
 
 
 def _missing_api(service: Resolved, deployment: Manifest | None, template: str) -> Rejection | None:
@@ -141,9 +182,7 @@ def _missing_api(service: Resolved, deployment: Manifest | None, template: str) 
 
 
 def _live_template(deployment: Manifest | None) -> str:
-    if deployment is None:
-        return ""
-    return str(deployment["spec"]["template"]["metadata"].get("labels", {}).get(names.TEMPLATE_LABEL, ""))
+    return hash_of(deployment["spec"]["template"]) if deployment else ""
 
 
 def _live_replicas(deployment: Manifest | None) -> int:

@@ -36,29 +36,34 @@ SCHEDULED: Final = "Scheduled"
 MODEL: Final = "ModelAvailable"
 ENGINE: Final = "EngineHealthy"
 UP_TO_DATE: Final = "UpToDate"
+AUTOSCALED: Final = "Autoscaled"
 
 _SPEC = "InferenceService: spec"
 _RECORD = "Pod: status.containerStatuses[engine].(state|lastState).terminated.message"
 _WAITING = "Pod: status.containerStatuses[engine].state.waiting"
 _EVENT = "Event of the Pod"
 _SCHEDULER = "Pod: status.conditions[PodScheduled].message"
+_LOAD = "Pods: GET /state on the management port"
 _DEPLOYMENT = "Deployment: status.conditions[ReplicaFailure].message"
 
 REASONS: Final[dict[str, Reason]] = {
     # Accepted
     "InvalidSpec": Reason(ACCEPTED, f"{_SPEC}; the API server's answer to an apply", "", Retry.USER, "correct the field named"),
-    "DeniedArgument": Reason(ACCEPTED, f"{_SPEC}.engine.extraArgs, {_SPEC}.engine.env", "spec.engine.extraArgs", Retry.USER, "remove it"),
-    "UnknownEngineArgument": Reason(ACCEPTED, _RECORD, "spec.engine.extraArgs", Retry.USER, "remove or correct the argument"),
+    "DeniedArgument": Reason(ACCEPTED, f"{_SPEC}.engine.extraArgs, {_SPEC}.engine.env, {_SPEC}.image, {_SPEC}.model.uri", "spec.engine.extraArgs", Retry.USER, "remove it"),
+    "UnknownEngineArgument": Reason(ACCEPTED, f"{_SPEC}.engine.extraArgs, by the image's own parser; {_RECORD}", "spec.engine.extraArgs", Retry.USER, "remove or correct the argument"),
+    "UnsupportedByEngine": Reason(ACCEPTED, f"{_SPEC}.engine, by the image's own parser", "spec.engine", Retry.USER, "leave out the field that is named, or set spec.image to another version"),
+    "DoesNotFit": Reason(ACCEPTED, "the model's config.json and headers; Node: metadata.labels[nvidia.com/gpu.memory]; spec.placement.minAcceleratorMemory", "spec.engine.maxModelLen", Retry.USER, "change the field that is named, or annotate the service with fairlead.dev/skip-plan=true"),
     "InvalidConfig": Reason(ACCEPTED, _RECORD, "spec.image", Retry.USER, "bring spec.image and the operator to the same release"),
     "MissingAPI": Reason(ACCEPTED, "Deployment: spec.template.spec.volumes[model].image", "spec.model.uri", Retry.USER, "use a cluster with image volumes (Kubernetes 1.35, or the ImageVolume feature), or a pvc:// or hf:// model"),
     "NameTaken": Reason(ACCEPTED, "metadata.ownerReferences of the object with the child's name", "metadata.name", Retry.USER, "delete or rename that object, or rename this one"),
     "SecretNotFound": Reason(ACCEPTED, f"{_EVENT}: FailedMount; {_WAITING}: CreateContainerConfigError", "", Retry.USER, "create the Secret with that key, or correct the field"),
     # Scheduled
-    "InsufficientAccelerators": Reason(SCHEDULED, _SCHEDULER, "spec.parallelism", Retry.WAIT, "add or free accelerators, or ask for fewer by spec.replicas or spec.parallelism"),
+    "InsufficientAccelerators": Reason(SCHEDULED, f"{_SCHEDULER}; Nodes: status.allocatable, less what Pods on them request", "spec.parallelism", Retry.WAIT, "add or free accelerators, or ask for fewer by spec.replicas or spec.parallelism"),
     "Queued": Reason(SCHEDULED, "Pod: status.conditions[PodScheduled].reason=SchedulingGated", "", Retry.WAIT, "wait for the queue that holds the pod, or raise its quota"),
-    "QuotaExceeded": Reason(SCHEDULED, _DEPLOYMENT, "spec.resources", Retry.USER, "raise the namespace's quota, or ask for less in spec.resources or spec.replicas"),
+    "QuotaExceeded": Reason(SCHEDULED, _DEPLOYMENT, "spec.resources", Retry.WAIT, "raise the namespace's quota, or ask for less in spec.resources or spec.replicas"),
     "PodRejected": Reason(SCHEDULED, f"{_DEPLOYMENT}; {_EVENT}: FailedCreatePodSandBox", "spec.placement", Retry.USER, "change what the message names, or the policy that refuses it"),
     "Evicted": Reason(SCHEDULED, "Pod: status.reason", "spec.resources", Retry.WAIT, "raise spec.resources if the node ran out of something; a new pod is on its way"),
+    "NodeLost": Reason(SCHEDULED, "Pod: status.conditions[Ready]=False while status.conditions[ContainersReady]=True", "", Retry.WAIT, "repair the node, or wait: after five minutes Kubernetes makes another pod"),
     "WaitingForDrain": Reason(SCHEDULED, f"{_SCHEDULER}; own Pods with metadata.deletionTimestamp", "spec.serving.drainSeconds", Retry.WAIT, "wait until they have finished their requests"),
     "Unschedulable": Reason(SCHEDULED, _SCHEDULER, "spec.placement", Retry.WAIT, "change spec.placement or spec.resources, or add a node that fits"),
     # ModelAvailable
@@ -81,6 +86,8 @@ REASONS: Final[dict[str, Reason]] = {
     "DriverTooOld": Reason(ENGINE, f"{_RECORD}; {_WAITING}: RunContainerError", "spec.placement.nodeSelector", Retry.USER, "update the driver of the node, or choose another node in spec.placement"),
     "RemoteCodeRequired": Reason(ENGINE, _RECORD, "spec.model.trustRemoteCode", Retry.USER, "read the model's code, then set spec.model.trustRemoteCode to true"),
     "BadArgument": Reason(ENGINE, _RECORD, "spec.engine", Retry.USER, "correct the argument that the engine names"),
+    "UnsupportedSetting": Reason(ENGINE, _RECORD, "spec.engine", Retry.USER, "leave out the setting that is named, or choose an engine or accelerator that has it"),
+    "SettingIgnored": Reason(ENGINE, _RECORD, "spec.engine", Retry.USER, "set the field to what the engine can do, or leave it out"),
     "HostOutOfMemory": Reason(ENGINE, "Pod: terminated.reason=OOMKilled; the record", "spec.resources.memory", Retry.USER, "raise spec.resources.memory"),
     "EngineDied": Reason(ENGINE, f"Pod: terminated.exitCode > 128 without a record; {_RECORD}", "", Retry.RESTART, "read the log of the pod's previous run (kubectl logs --previous); it is started again"),
     "EngineStalled": Reason(ENGINE, f"{_RECORD}; {_EVENT}: Killing after a failed liveness probe", "", Retry.RESTART, "look at the node's accelerators if it comes back; it is started again"),
@@ -90,8 +97,12 @@ REASONS: Final[dict[str, Reason]] = {
     "BadChatTemplate": Reason(ENGINE, _RECORD, "spec.engine.extraArgs", Retry.USER, "correct --chat-template in spec.engine.extraArgs"),
     "UnknownFailure": Reason(ENGINE, "Pod: terminated.message without a record", "", Retry.RESTART, "read the log of the pod's previous run (kubectl logs --previous)"),
     # UpToDate
-    "RollingOut": Reason(UP_TO_DATE, "Pods: label fairlead.dev/template", "", Retry.WAIT, "wait; the old pods serve meanwhile"),
-    "RolloutBlocked": Reason(UP_TO_DATE, "Deployment: status.conditions[Progressing].reason=ProgressDeadlineExceeded", "", Retry.USER, "correct the spec, or go back to the former one; the old pods go on serving"),
+    "RollingOut": Reason(UP_TO_DATE, "Pods: label fairlead.dev/template", "", Retry.WAIT, "wait for the new pods to be Ready"),
+    "MixedRevisions": Reason(UP_TO_DATE, "/state of the Pods: model.revision", "spec.model.revision", Retry.USER, "delete the pods that serve another commit, they come back with the pinned one; or name a commit in spec.model.revision"),
+    "RolloutBlocked": Reason(UP_TO_DATE, "Deployment: status.conditions[Progressing].reason=ProgressDeadlineExceeded; new Pods' user-must-act failures seen twice; ControllerRevision: annotation fairlead.dev/failed", "", Retry.USER, "correct the spec, or go back to the former one"),
+    # Autoscaled
+    "AtMaximum": Reason(AUTOSCALED, f"{_LOAD}.inflight", "spec.autoscaling.maxReplicas", Retry.WAIT, "raise spec.autoscaling.maxReplicas, or let requests wait"),
+    "MetricsUnavailable": Reason(AUTOSCALED, _LOAD, "", Retry.WAIT, "let the operator reach the pods' port 9090 (network policy, firewall); the number of replicas stays as it is meanwhile"),
 }  # fmt: skip
 
 

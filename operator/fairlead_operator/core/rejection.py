@@ -1,13 +1,16 @@
 """A spec that cannot be carried out: the user must act, and until then no running pod is touched."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 #: Messages of the API server about content, whatever status code they came with: typed patches answer 400 or even 500.
 _CONTENT: Final = re.compile(
     r"failed to create typed patch|field not declared in schema|strict decoding error|is invalid:"
 )
+#: An admission webhook or policy said no. Without this word a 403 means that the operator lacks a right.
+_DENIED: Final = re.compile(r"admission webhook \S+ denied the request|denied request:")
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Rejection:
 
 def refused_by_api_server(kind: str, status: int, message: str) -> Rejection | None:
     """The rejection for an apply of `kind` that the API server refused for its content; None when trying again may help."""
-    if status != 422 and not (status in {400, 500} and _CONTENT.search(message)):
+    denied = status in {400, 403} and _DENIED.search(message)
+    if status != 422 and not denied and not (status in {400, 500} and _CONTENT.search(message)):
         return None
     field = next((path for word, path in _FIELDS if word in message), "")
     remedy = f"correct {field}" if field else "correct the spec"
@@ -33,6 +37,7 @@ _FIELDS: Final = (
     ("ffinity", "spec.placement.affinity"),
     ("oleration", "spec.placement.tolerations"),
     ("nodeSelector", "spec.placement.nodeSelector"),
+    ("kueue.x-k8s.io/queue-name", "spec.placement.queueName"),
     ("priorityClassName", "spec.placement.priorityClassName"),
     ("runtimeClassName", "spec.placement.runtimeClassName"),
     ("supplementalGroups", "spec.placement.supplementalGroups"),
@@ -41,10 +46,20 @@ _FIELDS: Final = (
 )
 
 
-def name_taken(kind: str, name: str) -> Rejection:
-    """For a child's name that somebody else's object holds."""
+def name_taken(kind: str, name: str, references: Sequence[Mapping[str, Any]] = ()) -> Rejection:
+    """For a child's name that somebody else's object holds; `references` are that object's owners."""
+    owner = next((reference for reference in references if reference.get("controller")), None)
+    holder = (
+        f"belongs to {_full_kind(owner)} {owner['name']}" if owner else "is not controlled by this InferenceService"
+    )
     return Rejection(
         "NameTaken",
-        f"{kind} {name} exists and is not controlled by this InferenceService; delete or rename it, or give this resource another name",
+        f"{kind} {name} exists and {holder}; delete or rename it, or give this resource another name",
         "metadata.name",
     )
+
+
+def _full_kind(reference: Mapping[str, Any]) -> str:
+    """With its group, for other groups have kinds of the same name: InferenceService.serving.kserve.io."""
+    group, slash, _ = str(reference["apiVersion"]).partition("/")
+    return f"{reference['kind']}.{group}" if slash else str(reference["kind"])

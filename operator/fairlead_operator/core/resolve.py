@@ -13,14 +13,18 @@ from fairlead_operator.api.fields import amount
 from fairlead_operator.api.pod import DEFAULT_ACCELERATOR
 from fairlead_operator.api.v1alpha1 import InferenceService, Spec
 from fairlead_operator.core import arguments, environment
+from fairlead_operator.core.images import judge_images
 from fairlead_operator.core.rejection import Rejection
+from fairlead_operator.core.revisions import fingerprint
 from fairlead_operator.core.source import Source, SourceKind, parse_source
+from fairlead_runtime import profiles
 from fairlead_runtime.config import (
     MODEL_PATH,
     Device,
     Engine,
     Model,
     Parallelism,
+    RateLimit,
     RuntimeConfig,
     Serving,
     Speculative,
@@ -31,10 +35,9 @@ __all__ = ["Defaults", "Rejection", "Resolved", "resolve"]
 #: Policy, not API: documented at `spec.resources`. An engine takes a front end and one worker per accelerator.
 CPUS_BASE, CPUS_PER_ACCELERATOR = 2, 2
 GIB_BASE, GIB_PER_ACCELERATOR = 8, 8
-#: The CPU engine holds 2.7 GB (measured, 0.5 GB of KV cache, a tiny model); a small model's weights fit beside it.
+#: The CPU engine holds 2.7 GB (measured, with the 512Mi of KV cache that the runtime takes by default, and a tiny model); a small
+#: model's weights fit beside it.
 CPU_DEVICE_CPU, CPU_DEVICE_MEMORY = "500m", "6Gi"
-#: vLLM would take a share of the node's memory, not of the pod's limit, and be killed for it. So the pod always says.
-CPU_DEVICE_KV_CACHE = "512Mi"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class Defaults:
     runtime_image_cpu: str
     #: Another hub than the public one, as HF_ENDPOINT; "" means the public one.
     hub_endpoint: str = ""
+    #: Registries and repositories that services may name; none allows all.
+    allowed_images: tuple[str, ...] = ()
+    #: vLLM's version in each of the two images; "" where it is not known.
+    engine_version: str = ""
+    engine_version_cpu: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,13 @@ class Resolved:
     memory: str
     hub_endpoint: str
     drain_seconds: int
+    #: NAME-HASH of what shapes the pods: the name of its revision, and of what is pinned for it.
+    revision_name: str
+
+    @property
+    def moves(self) -> bool:
+        """Whether the model's revision is a branch or a tag, and may be another commit tomorrow."""
+        return self.config.model.moves
 
     @property
     def needs_hub(self) -> bool:
@@ -87,8 +102,12 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
     source = parse_source(spec.model.uri)
     if isinstance(source, Rejection):
         return source
+    version = _engine_version(spec, defaults)
     rejection = (
-        _contradiction(spec, source) or arguments.judge(spec.engine.extra_args) or environment.judge(spec.engine.env)
+        _contradiction(spec, source)
+        or arguments.judge(spec.engine.extra_args, version)
+        or environment.judge(spec.engine.env)
+        or judge_images(_named_images(spec, source), defaults.allowed_images)
     )
     if rejection:
         return rejection
@@ -106,13 +125,16 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
             f"the operator has no runtime image for device {spec.resources.device}; set {setting} of the operator, or spec.image",
             "spec.image",
         )
+    config = _runtime_config(service, source, drain_seconds)
+    if rejection := arguments.judge_rendered(config, version):
+        return rejection
     return Resolved(
         name=service.metadata.name,
         namespace=service.metadata.namespace,
         uid=service.metadata.uid,
         spec=spec,
         source=source,
-        config=_runtime_config(service, source, drain_seconds),
+        config=config,
         image=image,
         replicas=0 if spec.suspend else spec.replicas,
         accelerator="" if on_cpu else (spec.resources.accelerator_name or DEFAULT_ACCELERATOR),
@@ -121,7 +143,22 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
         memory=str(spec.resources.memory or default_memory),
         hub_endpoint=defaults.hub_endpoint,
         drain_seconds=drain_seconds,
+        revision_name=f"{service.metadata.name}-{fingerprint(spec, raw['metadata'].get('annotations') or {})}",
     )
+
+
+def _named_images(spec: Spec, source: Source) -> list[tuple[str, str]]:
+    """Images that the user chose, by field; the operator's own are not judged."""
+    named = [("spec.image", spec.image)] if spec.image else []
+    return named + ([("spec.model.uri", source.reference)] if source.kind is SourceKind.IMAGE else [])
+
+
+def _engine_version(spec: Spec, defaults: Defaults) -> str:
+    """Of vLLM in the image that the pods get; "" for a service's own image, which may hold any."""
+    on_cpu = spec.resources.device is Device.CPU
+    own = defaults.runtime_image_cpu if on_cpu else defaults.runtime_image
+    version = defaults.engine_version_cpu if on_cpu else defaults.engine_version
+    return version if spec.image in {"", own} else ""
 
 
 def _invalid(error: ValidationError) -> Rejection:
@@ -158,6 +195,11 @@ def _contradiction(spec: Spec, source: Source) -> Rejection | None:
             "device CPU has no accelerator memory to share; set engine.kvCacheMemory instead",
         ),
         (
+            on_cpu and engine.profile in profiles.FP8,
+            profiles.FIELD,
+            "device CPU has no kernels for fp8 weights; choose Balanced, Latency or Throughput",
+        ),
+        (
             on_cpu and spec.resources.accelerator_name,
             "spec.resources.acceleratorName",
             "device CPU takes no accelerator; remove acceleratorName",
@@ -166,6 +208,11 @@ def _contradiction(spec: Spec, source: Source) -> Rejection | None:
             on_cpu and spec.placement.min_accelerator_memory is not None,
             "spec.placement.minAcceleratorMemory",
             "device CPU takes no accelerator; remove minAcceleratorMemory",
+        ),
+        (
+            spec.autoscaling is not None and spec.autoscaling.max_replicas < spec.autoscaling.min_replicas,
+            "spec.autoscaling.maxReplicas",
+            "maxReplicas must be at least minReplicas; raise the one or lower the other",
         ),
         (
             spec.serving.drain_seconds is not None
@@ -179,9 +226,8 @@ def _contradiction(spec: Spec, source: Source) -> Rejection | None:
 
 def _runtime_config(service: InferenceService, source: Source, drain_seconds: int) -> RuntimeConfig:
     spec, engine = service.spec, service.spec.engine
+    rate = spec.serving.rate_limit
     memory = engine.kv_cache_memory
-    if memory is None and spec.resources.device is Device.CPU:
-        memory = CPU_DEVICE_KV_CACHE
     speculative = engine.speculative
     hub = source.kind is SourceKind.HUB
     return RuntimeConfig(
@@ -193,11 +239,13 @@ def _runtime_config(service: InferenceService, source: Source, drain_seconds: in
             trust_remote_code=spec.model.trust_remote_code,
         ),
         engine=Engine(
+            profile=engine.profile,
             max_model_len=engine.max_model_len,
             max_num_seqs=engine.max_num_seqs,
             max_num_batched_tokens=engine.max_num_batched_tokens,
             gpu_memory_utilization_percent=engine.gpu_memory_utilization_percent,
             kv_cache_memory_bytes=None if memory is None else int(amount(memory)),
+            block_size=engine.block_size,
             dtype=engine.dtype.value if engine.dtype else None,
             kv_cache_dtype=engine.kv_cache_dtype,
             quantization=engine.quantization,
@@ -219,6 +267,8 @@ def _runtime_config(service: InferenceService, source: Source, drain_seconds: in
             require_api_key=spec.serving.api_key_secret_ref is not None,
             request_timeout_seconds=spec.serving.request_timeout_seconds,
             drain_seconds=drain_seconds,
+            max_queued_requests=spec.serving.max_queued_requests,
+            rate_limit=rate and RateLimit(requests_per_second=rate.requests_per_second, burst=rate.burst),
         ),
         start_timeout_seconds=engine.start_timeout_seconds,
     )

@@ -1,14 +1,20 @@
 """Why a pod has no node, or why no pod was made: the scheduler's and the admission's words."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from fairlead_operator.core import names
 from fairlead_operator.core.moments import moment
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.seen import Accelerators, Problem
 from fairlead_operator.core.waiting import missing_claim
 
 _MISSING_CLAIM: Final = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
+#: A pod that is still there so long after its grace period is not merely slow.
+_LATE: Final = timedelta(seconds=60)
 #: Fields of the spec by what admission says.
 _REJECTED_FIELDS: Final = (
     ("RuntimeClass", "spec.placement.runtimeClassName"),
@@ -17,8 +23,27 @@ _REJECTED_FIELDS: Final = (
 )
 
 
+@dataclass(frozen=True)
+class Draining:
+    """A service's own pods on their way out: they still hold their accelerators."""
+
+    count: int = 0
+    #: Of those, pods that should have been gone a minute ago: their kubelet does not answer.
+    stuck: tuple[str, ...] = ()
+
+
+def draining(pods: Iterable[Manifest], now: datetime) -> Draining:
+    """Among these pods. deletionTimestamp is the moment at which the grace period ends."""
+    ends = {
+        pod["metadata"]["name"]: moment(pod["metadata"]["deletionTimestamp"])
+        for pod in pods
+        if pod["metadata"].get("deletionTimestamp")
+    }
+    return Draining(len(ends), tuple(sorted(name for name, end in ends.items() if end and now - end > _LATE)))
+
+
 def why_unscheduled(
-    pod: Manifest, accelerator: str, accelerators: int, free: Accelerators | None, *, draining: int
+    pod: Manifest, accelerator: str, accelerators: int, free: Accelerators | None, draining: Draining
 ) -> Problem | None:
     """Why the pod has no node; None when the scheduler has not spoken. `draining` = own pods on their way out."""
     condition = condition_of(pod, "PodScheduled")
@@ -27,9 +52,9 @@ def why_unscheduled(
     name, text = pod["metadata"]["name"], str(condition.get("message") or "")
     since = moment(condition.get("lastTransitionTime"))
     if condition.get("reason") == "SchedulingGated":
-        return Problem("Queued", f"pod {name} is held back: {text}", time=since, pod=name)
+        return _queued(pod, since)
     if claim := _MISSING_CLAIM.search(text):
-        return missing_claim(pod, claim["name"], text)
+        return replace(missing_claim(pod, claim["name"], text), time=since)
     if "unbound immediate PersistentVolumeClaims" in text:
         return Problem(
             "VolumeNotFound",
@@ -40,22 +65,58 @@ def why_unscheduled(
             pod=name,
         )
     if accelerator and f"Insufficient {accelerator}" in text:
-        if draining:
-            return Problem(
-                "WaitingForDrain",
-                f"pod {name} waits for {accelerators} {accelerator} that {draining} stopping pod(s) of this service still hold",
-                time=since,
-                pod=name,
-            )
-        counts = f"; {free.free} of {free.total} are free, at most {free.largest_free} on one node" if free else ""
-        return Problem(
-            "InsufficientAccelerators",
-            f"pod {name} needs {accelerators} {accelerator}: {_first_sentence(text)}{counts}",
-            time=since,
-            pod=name,
-        )
+        if draining.count:
+            return _waits_for_drain(name, f"{accelerators} {accelerator}", draining, since)
+        return _no_accelerators(name, f"{accelerators} {accelerator}", accelerators, text, free, since)
     field = "spec.resources" if "Insufficient" in text else "spec.placement"
     return Problem("Unschedulable", f"no node fits pod {name}: {_first_sentence(text)}", field, time=since, pod=name)
+
+
+def _queued(pod: Manifest, since: datetime | None) -> Problem:
+    """Somebody holds the pod back by a scheduling gate: Kueue, if the pod has a queue."""
+    name, queue = pod["metadata"]["name"], (pod["metadata"].get("labels") or {}).get(names.QUEUE_LABEL)
+    gates = ", ".join(gate["name"] for gate in pod["spec"].get("schedulingGates") or ()) or "a scheduling gate"
+    if not queue:
+        return Problem("Queued", f"pod {name} is held back by {gates}", time=since, pod=name)
+    remedy = f"wait for its turn, raise the queue's quota, or see that LocalQueue {queue} exists in this namespace"
+    field = "spec.placement.queueName"
+    return Problem("Queued", f"pod {name} waits in queue {queue} ({gates})", field, remedy, since, pod=name)
+
+
+def _waits_for_drain(pod: str, asked: str, gone: Draining, since: datetime | None) -> Problem:
+    said = f"pod {pod} waits for {asked} that {gone.count} stopping pod(s) of this service still hold"
+    if not gone.stuck:
+        return Problem("WaitingForDrain", said, time=since, pod=pod)
+    stuck = ", ".join(gone.stuck[:3])
+    remedy = f"look at the node of {stuck}; if it is lost for good: kubectl delete pod {gone.stuck[0]} --force"
+    return Problem("WaitingForDrain", f"{said}, {stuck} beyond its time", "", remedy, since, pod=pod)
+
+
+def _no_accelerators(  # noqa: PLR0917 - a sentence's parts
+    pod: str, asked: str, needed: int, text: str, free: Accelerators | None, since: datetime | None
+) -> Problem:
+    """What is asked for, what is free and where, and what to do in this very case."""
+    said = f"pod {pod} needs {asked}: {_first_sentence(text)}"
+    field, remedy = "", ""
+    if free:
+        said += f"; {_free(free)}"
+        if not free.total and not free.elsewhere:
+            field = "spec.resources.acceleratorName"
+            remedy = f"add nodes with a device plugin that offers it, or correct {field}"
+        elif free.largest < needed and free.total:
+            field = "spec.parallelism"
+            remedy = f"no node has more than {free.largest}: lower {field} to that, or add a larger node"
+        elif free.elsewhere >= needed:
+            field, remedy = "spec.placement", "let spec.placement allow a node that has room, or free accelerators"
+    return Problem("InsufficientAccelerators", said, field, remedy, time=since, pod=pod)
+
+
+def _free(free: Accelerators) -> str:
+    where = ", ".join(f"{number} on {node}" for node, number in free.where)
+    rest = free.free - sum(number for _, number in free.where)
+    more = f", {rest} on other nodes" if rest else ""
+    elsewhere = f"; {free.elsewhere} on nodes that do not admit this pod" if free.elsewhere else ""
+    return f"{free.free} of {free.total} are free{f' ({where}{more})' if where else ''}{elsewhere}"
 
 
 def why_no_pods(deployment: Manifest) -> Problem | None:
@@ -74,6 +135,23 @@ def is_overdue(deployment: Manifest) -> bool:
     """Whether the rollout went past its deadline without progress."""
     condition = condition_of(deployment, "Progressing") or {}
     return condition.get("status") == "False" and condition.get("reason") == "ProgressDeadlineExceeded"
+
+
+def node_lost(pod: Manifest) -> Problem | None:
+    """The pod's node does not answer: its kubelet says no more, so the node's controller has taken Ready away from outside.
+
+    A kubelet never writes Ready=False beside ContainersReady=True, but for readiness gates that others have added.
+    """
+    ready, containers = condition_of(pod, "Ready") or {}, condition_of(pod, "ContainersReady") or {}
+    if ready.get("status") == "True" or containers.get("status") != "True" or pod["spec"].get("readinessGates"):
+        return None
+    name, node = pod["metadata"]["name"], pod["spec"].get("nodeName")
+    return Problem(
+        "NodeLost",
+        f"node {node} of pod {name} does not answer",
+        time=moment(ready.get("lastTransitionTime")),
+        pod=name,
+    )
 
 
 def evicted(pod: Manifest) -> Problem | None:

@@ -5,8 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from fairlead_operator.api.autoscaling import Autoscaling
+from fairlead_operator.api.rollout import Strategy
+from fairlead_operator.core.autoscale import Progress
+from fairlead_operator.core.load import Load
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.rejection import Rejection
+from fairlead_operator.core.revisions import Rollout
+from fairlead_runtime.memory import Plan
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class EngineState:
     engine: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
     memory: Mapping[str, Any] = field(default_factory=dict)
+    #: Never part of any status: it changes all the time.
+    load: Load | None = None
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any], observed_at: datetime) -> "EngineState":
@@ -45,16 +53,24 @@ class EngineState:
             engine=body.get("engine") or {},
             model=body.get("model") or {},
             memory=body.get("memory") or {},
+            load=Load.from_json(body),
         )
 
 
 @dataclass(frozen=True)
 class Accelerators:
-    """How many accelerators of one resource name the cluster has; for messages only."""
+    """How many accelerators of one resource name there are on nodes that a pod may use; for messages only."""
 
     total: int
     free: int
+    #: On one node.
     largest_free: int
+    #: Accelerators of the largest node, free or not.
+    largest: int = 0
+    #: Nodes with most free ones, and how many.
+    where: tuple[tuple[str, int], ...] = ()
+    #: Free ones on nodes that health, labels or taints keep the pod from.
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,7 +79,7 @@ class Snapshot:
 
     #: The InferenceService as the API server returned it, status included.
     service: Mapping[str, Any]
-    #: Deployment, Service, ConfigMaps and PodDisruptionBudget that our ownerReference controls.
+    #: Deployment, Service, ConfigMaps, PodDisruptionBudget and ControllerRevisions that our ownerReference controls.
     children: tuple[Manifest, ...]
     pods: tuple[Manifest, ...]
     now: datetime
@@ -73,6 +89,10 @@ class Snapshot:
     #: By the pod's uid.
     engine_states: Mapping[str, EngineState] = field(default_factory=dict)
     accelerators: Accelerators | None = None
+    #: Of the built-in autoscaler; None before its first look.
+    scaling: Progress | None = None
+    #: What the model will take, as far as that is known beforehand.
+    planned: Plan | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +121,7 @@ class PodView:
     name: str
     uid: str
     template: str
-    #: Whether it runs the wanted template.
+    #: Whether it runs the template that pods are made from now.
     current: bool
     created: datetime
     deleting: bool = False
@@ -118,6 +138,8 @@ class PodView:
     #: The last end of its container that was a failure, also when it is Ready again.
     last_end: Problem | None = None
     state: EngineState | None = None
+    #: The commit of a hub's repository that it serves; "" when it has not said.
+    commit: str = ""
     raw: Manifest = field(default_factory=dict)
 
 
@@ -135,9 +157,14 @@ class Observed:
     wanted: int
     suspended: bool
     deleting: bool
-    #: Hash of the wanted template; "" when there is none.
+    #: Hash of the template that pods are made from now; "" when there is none.
     template: str
     pods: tuple[PodView, ...]
+    #: The Deployment as it is.
+    deployment: Manifest | None = None
+    #: What it is to run next, and how; None under a rejection.
+    rollout: Rollout | None = None
+    strategy: Strategy = Strategy.AUTO
     #: Of the Deployment: quota, admission, a rollout past its deadline.
     workload_problems: tuple[Problem, ...] = ()
     #: The rollout went past its deadline.
@@ -148,6 +175,14 @@ class Observed:
     accelerator: str = ""
     accelerators: int = 0
     accelerators_free: Accelerators | None = None
+    #: The failure after which no pod is kept, or None.
+    given_up: Problem | None = None
+    #: Names the try that failures are counted in.
+    attempt: str = ""
+    #: The built-in autoscaler's rules, if it is configured; spec.replicas; where it stands.
+    autoscaling: Autoscaling | None = None
+    replicas: int = 0
+    scaling: Progress | None = None
     previous: Mapping[str, Any] = field(default_factory=dict)
     #: Look again then, even if nothing happens.
     recheck_at: datetime | None = None
@@ -159,5 +194,10 @@ class Observed:
 
     @property
     def current(self) -> tuple[PodView, ...]:
-        """Active pods of the wanted template: the ones whose troubles are told."""
+        """Active pods of the template that pods are made from: the ones whose troubles are told."""
         return tuple(pod for pod in self.active if pod.current)
+
+    @property
+    def up_to_date(self) -> tuple[PodView, ...]:
+        """Active pods of what the spec asks for: not the ones of a former revision that was restored."""
+        return () if self.rollout and self.rollout.restored else self.current

@@ -1,5 +1,6 @@
 """The status, whole: what the operator says about a service, computed from what was seen and from what it said before."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -20,8 +21,9 @@ from fairlead_operator.api.status import (
     Startup,
     Status,
 )
-from fairlead_operator.core import names
-from fairlead_operator.core.conditions import Verdict, conditions, remedied
+from fairlead_operator.core import autoscaled, names, planning
+from fairlead_operator.core.causes import remedied
+from fairlead_operator.core.conditions import Verdict, conditions
 from fairlead_operator.core.ended import newest
 from fairlead_operator.core.moments import moment, rfc3339
 from fairlead_operator.core.phase import phase_of
@@ -30,34 +32,42 @@ from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.seen import EngineState, Observed, PodView, Problem, Snapshot
 
-#: Characters of a pod's failure: 32 of them must leave the whole status under 64 KiB.
-_REPLICA_MESSAGE: Final = 768
-_STEPS: Final = ("imported", "fetched", "loaded", "compiled", "warmed", "ready")
+#: Bytes of a pod's failure: 32 of them must leave the whole status under 64 KiB, even if JSON doubles each by an escape.
+_REPLICA_MESSAGE: Final = 512
+#: JSON takes six bytes for each.
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+_STEPS: Final = ("imported", "fetched", "loaded", "compiled", "captured", "warmed", "ready")
 
 
 def build_status(snapshot: Snapshot, outcome: Resolved | Rejection, seen: Observed) -> dict[str, Any]:
     """The complete status intent, equal to the last one when nothing that it tells has changed."""
     previous = snapshot.service.get("status") or {}
-    ready = sum(1 for pod in seen.current if pod.ready)
+    ready = sum(1 for pod in seen.up_to_date if pod.ready)
     accepted = isinstance(outcome, Resolved)
     state = _spokesman(seen.current)
     status = Status(
         observed_generation=seen.generation,
         replicas=len(seen.active),
         ready_replicas=ready,
-        updated_replicas=len(seen.current),
+        updated_replicas=len(seen.up_to_date),
         replica_summary=f"{ready}/{seen.wanted}",
         selector=f"{names.SERVICE_LABEL}={seen.name}",
         url=names.url(seen.name, seen.namespace) if accepted or seen.template else None,
         accelerators=_accelerators(seen) if accepted or seen.template else None,
         conditions=_conditions(conditions(seen), previous.get("conditions") or (), seen),
+        autoscaling=autoscaled.report(seen),
         last_failure=_last_failure(seen, previous.get("lastFailure")),
+        served_template=seen.template if ready else previous.get("servedTemplate"),
         replica_states=_replica_states(seen),
     )
     dumped = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     reported = (
         _reports(state) if state else {key: previous[key] for key in ("model", "memory", "engine") if key in previous}
     )
+    sizes = {name: part for name, part in (reported.get("memory") or {}).items() if name != "planned"}
+    if plan := planning.told(snapshot):
+        sizes["planned"] = plan
+    reported = {**reported, "memory": sizes} if sizes else {k: v for k, v in reported.items() if k != "memory"}
     intent: dict[str, Any] = _plain_times({**dumped, **reported})
     return intent
 
@@ -91,20 +101,29 @@ def _since(before: Mapping[str, Any] | None, verdict: Verdict, now: datetime) ->
 
 def _last_failure(seen: Observed, previous: Mapping[str, Any] | None) -> LastFailure | None:
     """The newest end of a container of the wanted template; told further when the pod is gone, counted across pods."""
-    end = newest([pod.last_end for pod in seen.current if pod.last_end])
     before = LastFailure.model_validate(previous) if previous else None
+    if seen.rollout and seen.rollout.restored:
+        return before if before and before.template == seen.rollout.wanted.template.hash else None
+    end = newest([pod.last_end for pod in seen.current if pod.last_end])
     if before and before.template != seen.template:
         before = None
     if end is None or end.time is None or (before and before.time >= end.time):
         return before
-    seen_before = before.count if before and before.code == end.code else 0
     return LastFailure(
         **_failure(end).model_dump(),
         time=end.time,
         pod=end.pod,
-        count=max(seen_before + 1, end.count),
+        count=_count(before, end, seen.attempt),
         template=seen.template,
+        attempt=seen.attempt,
     )
+
+
+def _count(before: LastFailure | None, end: Problem, attempt: str) -> int:
+    """Equal ones in a row. The kubelet counts ends of whatever cause, so its number serves only where we know none."""
+    if before is None:
+        return max(end.count, 1)
+    return before.count + 1 if (before.code, before.attempt) == (end.code, attempt) else 1
 
 
 def _failure(problem: Problem, length: int = MAX_MESSAGE) -> FailureReport:
@@ -167,6 +186,7 @@ def _reports(state: EngineState) -> dict[str, Any]:
             architecture=_text(model.get("architecture")),
             parameters=_whole(model.get("parameters")),
             max_model_len=_whole(model.get("maxModelLen")),
+            revision=_text(model.get("revision")),
         ),
         "memory": Memory(
             reported=ReportedMemory(
@@ -180,7 +200,9 @@ def _reports(state: EngineState) -> dict[str, Any]:
             version=_text(state.engine.get("version"), 64), command=_command(state.engine.get("command") or ())
         ),
     }
-    return {key: report.model_dump(mode="json", by_alias=True, exclude_none=True) for key, report in reports.items()}
+    dumped = {key: report.model_dump(mode="json", by_alias=True, exclude_none=True) for key, report in reports.items()}
+    # An engine that starts knows little yet. Applying {} over an object with fields makes null of it, which the schema refuses.
+    return {key: report for key, report in dumped.items() if any(report.values())}
 
 
 def _command(arguments: Sequence[Any]) -> tuple[str, ...]:
@@ -204,18 +226,22 @@ def _text(value: Any, length: int = 253) -> str | None:
 
 
 def cut(message: str, length: int = MAX_MESSAGE) -> str:
-    """At most so many characters; the end stays, since it says what to do."""
-    if len(message) <= length:
-        return message
+    """At most so many bytes of UTF-8, without control characters; the end stays, since it says what to do."""
+    plain = _CONTROL.sub(" ", message).encode()
+    if len(plain) <= length:
+        return plain.decode()
     end = length // 4
-    return f"{message[: length - end - 3]}...{message[-end:]}"
+    begin = plain[: length - end - 3].decode(errors="ignore")
+    return f"{begin}...{plain[-end:].decode(errors='ignore')}"
 
 
 def _plain_times(value: Any) -> Any:
     """Times as the API server writes them, so that an unchanged status compares equal."""
     if isinstance(value, dict):
         return {
-            key: rfc3339(at) if key in {"time", "lastTransitionTime"} and (at := moment(item)) else _plain_times(item)
+            key: rfc3339(at)
+            if key in {"time", "lastTransitionTime", "lastScaleTime"} and (at := moment(item))
+            else _plain_times(item)
             for key, item in value.items()
         }
     return [_plain_times(item) for item in value] if isinstance(value, list) else value

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fairlead_operator.core.giving_up import GIVEN_UP
+
 #: What events.k8s.io accepts.
 MAX_NOTE: Final = 1024
 ACTION: Final = "Reconcile"
 #: Becoming True is news for these; of the others only trouble is.
 _GOOD_NEWS: Final = ("Accepted", "Available", "Ready")
-_TROUBLE: Final = ("Accepted", "Scheduled", "ModelAvailable", "EngineHealthy", "UpToDate", "Available", "Ready")
+_TROUBLE: Final = (
+    "Accepted", "Scheduled", "ModelAvailable", "EngineHealthy", "UpToDate", "Autoscaled", "Available", "Ready",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,31 @@ def events(previous: Mapping[str, Any] | None, status: Mapping[str, Any]) -> lis
             found.setdefault(reason, Event("Normal" if calm else "Warning", reason, condition["message"][:MAX_NOTE]))
         elif state == "True" and kind in _GOOD_NEWS:
             found.setdefault(reason, Event("Normal", reason, condition["message"][:MAX_NOTE]))
+    if (given_up := _given_up(before, status)) is not None:
+        found.setdefault(given_up.reason, given_up)
+    if rescaled := _new_decision(previous or {}, status):
+        found.setdefault(rescaled.reason, rescaled)
     if failure := _new_failure(previous or {}, status):
         found.setdefault(failure.reason, failure)
     return list(found.values())
+
+
+def _given_up(before: Mapping[str, Any], status: Mapping[str, Any]) -> Event | None:
+    """No pod is kept any longer: no condition turns with that, they were False before."""
+    now = {condition["type"]: condition for condition in status.get("conditions") or ()}
+    if now.get("Scheduled", {}).get("reason") != GIVEN_UP or before.get("Scheduled", {}).get("reason") == GIVEN_UP:
+        return None
+    return Event("Warning", GIVEN_UP, str(now.get("Stalled", now["Scheduled"])["message"])[:MAX_NOTE])
+
+
+def _new_decision(previous: Mapping[str, Any], status: Mapping[str, Any]) -> Event | None:
+    """The built-in autoscaler changed the number of replicas."""
+    decided = ((status.get("autoscaling") or {}).get("decisions") or [None])[0]
+    if not decided or (previous.get("autoscaling") or {}).get("lastScaleTime") == decided["time"]:
+        return None
+    return Event(
+        "Normal", "Rescaled", f"from {decided['from']} to {decided['to']} replicas: {decided['reason']}"[:MAX_NOTE]
+    )
 
 
 def _new_failure(previous: Mapping[str, Any], status: Mapping[str, Any]) -> Event | None:

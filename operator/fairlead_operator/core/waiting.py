@@ -26,9 +26,10 @@ _VOLUME: Final = re.compile(r'for volume "(?P<volume>[^"]+)"')
 _CLAIM: Final = re.compile(
     r'persistentvolumeclaim "(?P<name>[^"]+)" (not found|is being deleted|bound to non-existent)'
 )
+_ADDRESS: Final = re.compile(r"https?://[^\s\"]+|\b[\w.-]+:\d{2,5}\b")
 #: What registries and the network say -> reason for the model's image.
 _PULL_CAUSES: Final = (
-    (re.compile(r"(?i)unauthorized|authentication required|denied|403|401"), "Unauthorized"),
+    (re.compile(r"(?i)unauthorized|authentication required|denied|\b40[13]\b"), "Unauthorized"),
     (re.compile(r"(?i)no space left"), "DiskFull"),
     (
         re.compile(
@@ -37,6 +38,12 @@ _PULL_CAUSES: Final = (
         "HubUnreachable",
     ),
 )
+#: Where the general remedy of the reason would speak of a hub.
+_PULL_REMEDIES: Final = {
+    "Unauthorized": "set credentials for its registry in spec.imagePullSecrets",
+    "HubUnreachable": "let the nodes reach its registry, or correct spec.model.uri",
+    "DiskFull": "free space for images on the node, or choose another by spec.placement.nodeSelector",
+}
 
 
 def why_waiting(pod: Manifest, status: Mapping[str, Any], events: Sequence[PodEvent]) -> list[Problem]:
@@ -168,9 +175,11 @@ def _pull_problem(pod: Manifest, message: str, events: Sequence[PodEvent], count
     without_credentials = next((event for event in events if event.reason == "FailedToRetrieveImagePullSecret"), None)
     hint = f" ({without_credentials.message})" if without_credentials else ""
     if model and _mentions(text, model) and not (_mentions(text, image) and len(image) > len(model)):
-        code = next((code for pattern, code in _PULL_CAUSES if pattern.search(text)), "ModelNotFound")
+        # Names, ports and digests hold any number and word: only what is said about them counts.
+        said = _ADDRESS.sub("", text).replace(model, "")
+        code = next((code for pattern, code in _PULL_CAUSES if pattern.search(said)), "ModelNotFound")
         field = "spec.imagePullSecrets" if code == "Unauthorized" else "spec.model.uri"
-        remedy = "set credentials for its registry in spec.imagePullSecrets" if code == "Unauthorized" else ""
+        remedy = _PULL_REMEDIES.get(code, "")
         return Problem(
             code, f"the model image {model} cannot be pulled: {message}{hint}", field, remedy, count=count, pod=name
         )

@@ -92,6 +92,15 @@ def test_with_namespaces_given_the_operator_gets_no_cluster_role_of_its_own() ->
     assert sorted(namespaces) == ["fairlead-system", "one", "two"]
 
 
+def test_lists_of_the_values_reach_the_operator() -> None:
+    manifests = rendered('watchNamespaces=["one", "two"]', 'allowedImages=["registry.test:5000", "registry.test/team"]')
+    (container,) = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    environment = {variable["name"]: variable.get("value") for variable in container["env"]}
+
+    assert environment["FAIRLEAD_WATCH_NAMESPACES"] == "one,two"
+    assert environment["FAIRLEAD_ALLOWED_IMAGES"] == "registry.test:5000,registry.test/team"
+
+
 def test_the_operator_passes_pod_security_restricted() -> None:
     pod = only(rendered(), "Deployment")["spec"]["template"]["spec"]
     container = pod["containers"][0]["securityContext"]

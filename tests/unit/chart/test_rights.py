@@ -31,14 +31,16 @@ def granted(kind: str, name: str, *values: str) -> set[Right]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "values"),
+    ("kind", "values", "tested"),
     [
-        pytest.param("ClusterRole", (), id="for all namespaces"),
-        pytest.param("Role", ('watchNamespaces=["models"]',), id="for named namespaces"),
+        pytest.param("ClusterRole", (), access.RULES + access.CLUSTER_RULES, id="for all namespaces"),
+        pytest.param("Role", ('watchNamespaces=["models"]',), access.RULES, id="for named namespaces"),
     ],
 )
-def test_the_operator_may_do_what_it_was_tested_with(kind: str, values: tuple[str, ...]) -> None:
-    assert granted(kind, "fairlead-system", *values) == rights(access.RULES)
+def test_the_operator_may_do_what_it_was_tested_with(
+    kind: str, values: tuple[str, ...], tested: list[dict[str, Any]]
+) -> None:
+    assert granted(kind, "fairlead-system", *values) == rights(tested)
 
 
 def test_the_operator_may_hold_its_lease() -> None:

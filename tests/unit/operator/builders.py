@@ -11,11 +11,13 @@ from typing import Any, Self
 
 from fairlead_operator.core.build import build_objects
 from fairlead_operator.core.build.pod import build_pod_template, template_hash
+from fairlead_operator.core.build.template import render
 from fairlead_operator.core.moments import rfc3339
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import observe
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Defaults, Resolved, resolve
+from fairlead_operator.core.revisions import Revision, Rollout, fingerprint
 from fairlead_operator.core.seen import EngineState, Observed, PodEvent, Snapshot
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -81,6 +83,22 @@ class ServiceBuilder:
         return outcome
 
     @property
+    def revision(self) -> Revision:
+        """What this release renders for it, as its first revision."""
+        resolved = self.resolved
+        annotations = self.raw["metadata"].get("annotations") or {}
+        return Revision(f"{resolved.name}-{fingerprint(resolved.spec, annotations)}", 1, render(resolved))
+
+    @property
+    def objects(self) -> list[Manifest]:
+        """Its children when nothing was there before."""
+        return build_objects(self.resolved, Rollout(self.revision, self.revision))
+
+    def child(self, kind: str) -> Manifest:
+        """The one child of that kind when nothing was there before."""
+        return next(manifest for manifest in self.objects if manifest["kind"] == kind)
+
+    @property
     def rejection(self) -> Rejection:
         outcome = self.outcome
         assert isinstance(outcome, Rejection), outcome
@@ -123,8 +141,13 @@ class PodBuilder:
         """Of another template than the wanted one."""
         return self._with(template="0123456789")
 
-    def deleting(self) -> Self:
-        return self._with(deleting=True)
+    def deleting(self, seconds_ago: int = 0) -> Self:
+        """On its way out; its grace period ended so long ago."""
+        return self._with(deleting=rfc3339(NOW - timedelta(seconds=seconds_ago)))
+
+    def aged(self, seconds: int) -> Self:
+        """Created so long ago."""
+        return self._with(age=seconds)
 
     def failed(self, reason: str, message: str) -> Self:
         """Given up by the kubelet."""
@@ -154,7 +177,7 @@ class PodBuilder:
             "creationTimestamp": rfc3339(NOW - timedelta(seconds=facts["age"])),
         }
         if facts.get("deleting"):
-            metadata["deletionTimestamp"] = rfc3339(NOW)
+            metadata["deletionTimestamp"] = facts["deleting"]
         spec = {**template["spec"], **({"nodeName": "node-1"} if facts["scheduled"] else {})}
         status: Manifest = {
             "phase": facts.get("phase", "Running"),
@@ -202,6 +225,18 @@ def starting() -> PodBuilder:
     )
 
 
+def lost(seconds: int = 30) -> PodBuilder:
+    """A pod that was Ready until its node fell silent: only the node's controller has written since."""
+    return PodBuilder(
+        container=ready().facts["container"],
+        conditions=[
+            _condition("PodScheduled", "True", 1000),
+            _condition("ContainersReady", "True", 900),
+            _condition("Ready", "False", seconds),
+        ],
+    )
+
+
 def crashed(
     message: str = "", *, exit_code: int = 1, reason: str = "Error", times: int = 1, seconds_ago: int = 60
 ) -> PodBuilder:
@@ -225,19 +260,18 @@ def waiting(reason: str, message: str = "") -> PodBuilder:
     )
 
 
-def unscheduled(message: str, reason: str = "Unschedulable") -> PodBuilder:
+def unscheduled(message: str, reason: str = "Unschedulable", seconds_ago: int = 30) -> PodBuilder:
     """A pod without a node."""
     return PodBuilder(
         phase="Pending",
         scheduled=False,
-        conditions=[_condition("PodScheduled", "False", 60, reason=reason, message=message)],
+        conditions=[_condition("PodScheduled", "False", seconds_ago, reason=reason, message=message)],
     )
 
 
 def deployment(owner: ServiceBuilder, *conditions: Manifest) -> Manifest:
     """The service's Deployment as it stands in the API server."""
-    built = next(manifest for manifest in build_objects(owner.resolved) if manifest["kind"] == "Deployment")
-    live = deepcopy(built)
+    live = deepcopy(owner.child("Deployment"))
     live["metadata"] |= {"generation": 1, "uid": "uid-deployment"}
     live["status"] = {"observedGeneration": 1, "conditions": list(conditions)}
     return live

@@ -14,14 +14,16 @@ from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from prometheus_client import CollectorRegistry
 
-from fairlead_runtime import generate
+from fairlead_runtime import batch, generate
 from fairlead_runtime.drain import Admission, Gate
 from fairlead_runtime.generate import Prompt, Step
 from fairlead_runtime.guard import Guard
 from fairlead_runtime.keys import ApiKeys
 from fairlead_runtime.metrics import Metrics
+from fairlead_runtime.queue_limit import QueueLimit
+from fairlead_runtime.rate_limit import RateLimiter
 from fairlead_runtime.refusals import bad_request
-from fairlead_runtime.serving import Server
+from fairlead_runtime.uvicorn_server import Server
 
 
 @dataclass
@@ -30,6 +32,7 @@ class ScriptedEngine:
 
     model: str = "scripted"
     max_model_len: int = 16
+    max_num_seqs: int = 64
     steps: tuple[Step, ...] = (Step("all ", 1), Step("well", 1, "stop"))
     held: bool = False
     release: asyncio.Event = field(default_factory=asyncio.Event)
@@ -83,6 +86,7 @@ def application(engine: ScriptedEngine, reached: list[str]) -> FastAPI:
 
     app = FastAPI()
     app.include_router(generate.router(engine))
+    app.include_router(batch.router(engine))
 
     @app.get("/v1/models")
     async def models(request: Request) -> dict[str, str]:
@@ -122,6 +126,8 @@ async def serving(
     timeout_seconds: float = 30.0,
     body_limit: int = 4096,
     admission: Admission = Admission.SERVING,
+    rate: RateLimiter | None = None,
+    queue: QueueLimit | None = None,
 ) -> AsyncIterator[Port]:
     engine = engine or ScriptedEngine()
     metrics = Metrics(CollectorRegistry())
@@ -134,6 +140,8 @@ async def serving(
         keys=ApiKeys(keys) if keys else None,
         request_timeout_seconds=timeout_seconds,
         metrics=metrics,
+        rate=rate,
+        queue=queue,
         body_limit=body_limit,
     )
     config = uvicorn.Config(

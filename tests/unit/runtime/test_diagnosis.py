@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from fairlead_runtime.catalogue import CATALOGUE
+from fairlead_runtime.causes import Cause
 from fairlead_runtime.diagnosis import CODES, diagnose, redact
 
 KV = (
@@ -34,9 +36,9 @@ CONTEXT = (
         pytest.param(
             "api_server.py: error: argument --block-size: invalid int value: 'abc'",
             "BadArgument",
-            "spec.engine",
+            "spec.engine.blockSize",
             None,
-            id="a value that the parser refuses",
+            id="a value that the parser refuses: the field that sets the argument",
         ),
         pytest.param(
             "Value error, Total number of attention heads (8) must be divisible by tensor parallel size (3).",
@@ -149,6 +151,8 @@ CONTEXT = (
             None,
             id="a node without the memory that the CPU engine would take",
         ),
+        pytest.param("Fatal Python error: Segmentation fault", "EngineDied", "", None, id="a crash, in Python's words"),
+        pytest.param("!!!!!!! Segfault encountered !!!!!!!", "EngineDied", "", None, id="a crash, in PyTorch's words"),
         pytest.param(
             "torch.AcceleratorError: CUDA error: invalid device ordinal",
             "NotEnoughGPUs",
@@ -232,3 +236,37 @@ def test_what_pydantic_adds_is_not_told() -> None:
     line = "  Value error, Unknown quantization method: foo4. [type=value_error, input_value=ArgsKwargs((), {})]"
 
     assert diagnose([line]).message == "Unknown quantization method: foo4."
+
+
+RAISED_FROM = """\
+Traceback (most recent call last):
+  File "/x/hub.py", line 500, in cached_files
+    raise _format(RevisionNotFoundError, message, response)
+huggingface_hub.errors.GatedRepoError: 403 Client Error.
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/x/hub.py", line 610, in cached_files
+    raise OSError(
+    ^^^^^^^^^^^^^^
+OSError: You are trying to access a gated repo.
+"""
+
+
+@pytest.mark.parametrize("prefix", ["", "(EngineCore pid=9) ERROR 11-24 02:10:11 [core.py:1510] "])
+def test_the_source_code_in_a_traceback_is_no_cause_and_the_outermost_exception_is_told(prefix: str) -> None:
+    found = diagnose([prefix + line for line in RAISED_FROM.splitlines()])
+
+    assert (found.code, found.message) == ("Unauthorized", "You are trying to access a gated repo.")
+
+
+@pytest.mark.parametrize("cause", [pytest.param(cause, id=cause.pattern.pattern[:60]) for cause in CATALOGUE])
+def test_every_row_finds_itself_in_its_example(cause: Cause) -> None:
+    seen = cause.pattern.search(cause.example)
+    assert seen is not None
+
+    told = cause.build(seen)
+    assert told == diagnose(cause.example.splitlines()), "a row above takes its text"
+    assert told.code in CODES
+    assert told.suggestion

@@ -4,11 +4,16 @@ import asyncio
 import time
 
 import httpx
+import pytest
+from prometheus_client import CollectorRegistry
 
-from fairlead_runtime.drain import Admission, drain
+from fairlead_runtime.drain import HAND_OVER_SECONDS, Admission, Client, Gate, drain
+from fairlead_runtime.exchange import Exchange, Message
+from fairlead_runtime.metrics import Metrics
 from unit.runtime.serving_app import Port, ScriptedEngine, serving
 
 PROMPT = {"prompt": "a"}
+POOLED, OTHER = ("10.0.0.1", 40000), ("10.0.0.1", 40001)
 
 
 async def _running(port: Port) -> "asyncio.Task[httpx.Response]":
@@ -78,3 +83,53 @@ async def test_nothing_running_means_no_waiting_after_the_lame_duck() -> None:
     async with serving() as port:
         await asyncio.wait_for(drain(port.gate, drain_seconds=3600, hurry=asyncio.Event(), lame_duck_seconds=0), 5)
         assert port.gate.admission is Admission.REFUSING
+
+
+@pytest.mark.parametrize(
+    ("client", "deadline", "drain_seconds", "expected"),
+    [
+        pytest.param(POOLED, 60, 60, [True, False], id="on a connection that was not told to close: once"),
+        pytest.param(OTHER, 60, 60, [False, False], id="on a new connection"),
+        pytest.param(POOLED, 60, 0, [False, False], id="no time is left"),
+    ],
+)
+async def test_who_is_served_although_new_requests_are_refused(
+    client: Client, deadline: float, drain_seconds: float, expected: list[bool]
+) -> None:
+    gate = Gate(Metrics(CollectorRegistry()))
+
+    gate.refuse(drain_seconds, [POOLED])
+
+    assert [gate.hands_over(client, deadline) for _ in range(2)] == expected
+
+
+async def test_the_drain_waits_a_moment_for_the_request_that_follows_a_response() -> None:
+    gate = Gate(Metrics(CollectorRegistry()))
+    gate.refuse(60, [POOLED, OTHER])
+    emptied = asyncio.create_task(gate.emptied())
+    refused, following = (_exchange() for _ in range(2))
+
+    gate.enter(following)
+    assert gate.hands_over(POOLED, 60)
+    done, _ = await asyncio.wait({emptied}, timeout=1.5 * HAND_OVER_SECONDS)
+    gate.leave(following)
+
+    assert not done
+    async with asyncio.timeout(2 * HAND_OVER_SECONDS):
+        while not emptied.done():
+            # Those who are refused do not hold it up.
+            gate.enter(refused)
+            gate.leave(refused)
+            await asyncio.sleep(HAND_OVER_SECONDS / 10)
+
+
+def _exchange() -> Exchange:
+    return Exchange(_nothing, _swallow, body_limit=1, headers=[], closing=lambda: True)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _swallow(_: Message) -> None:
+    pass

@@ -57,6 +57,9 @@ async def test_unset_sampling_stays_unset_and_the_answer_may_fill_the_room() -> 
         pytest.param('{"prompt": "a", "temperature": NaN}', "temperature", "finite", id="not a number"),
         pytest.param({"prompt": "a", "top_p": 0}, "top_p", "greater than 0", id="nothing to sample from"),
         pytest.param({"prompt": "a", "top_k": -1}, "top_k", "greater than or equal to 0", id="negative top_k"),
+        pytest.param(
+            {"prompt": "a", "top_k": 2**31}, "top_k", "less than or equal to", id="more than the engine counts"
+        ),
         pytest.param({"prompt": "a", "stop": list("abcde")}, "stop", "at most 4", id="five stops"),
         pytest.param({"prompt": "a", "stop": [""]}, "stop", "at least 1", id="an empty stop"),
         pytest.param({"prompt": "a", "n": 2}, "n", "not a field", id="unknown field"),

@@ -1,14 +1,18 @@
 """The serving port's outer layer, over real HTTP."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fairlead_runtime import exchange
 from fairlead_runtime.drain import Admission
+from fairlead_runtime.exchange import Exchange
 from fairlead_runtime.guard_routes import ROUTES
+from fairlead_runtime.refusals import Refusal
 from unit.runtime.serving_app import ScriptedEngine, application, serving
 
 KEY = {"Authorization": "Bearer sesame"}
@@ -131,6 +135,33 @@ async def test_a_body_over_the_limit_is_413(form: str) -> None:
         assert port.engine.ids == []
 
 
+async def test_a_body_that_does_not_arrive_holds_its_place_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "BODY_SECONDS", 0.1)
+
+    async with serving() as port:
+        url = port.client.base_url
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(b'POST /generate HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{"prompt"')
+        answer = await asyncio.wait_for(reader.readuntil(b"}}"), 5)
+        writer.close()
+        await writer.wait_closed()
+
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"request_timeout" in answer
+        await asyncio.wait_for(port.gate.emptied(), 5)
+        assert port.sample("fairlead_aborted_requests_total", reason="body") == 1
+
+
+async def test_an_answer_may_take_longer_than_its_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "BODY_SECONDS", 0.05)
+    async with serving(ScriptedEngine(held=True)) as port:
+        asking = asyncio.create_task(port.client.post("/generate", json=PROMPT))
+        await asyncio.wait({asking}, timeout=0.2)
+        port.engine.release.set()
+
+        assert (await asking).status_code == 200
+
+
 async def test_the_deadline_of_an_answer_is_504_and_aborts_in_the_engine() -> None:
     async with serving(ScriptedEngine(held=True), timeout_seconds=0.2) as port:
         answer = await port.client.post("/generate", json=PROMPT)
@@ -151,6 +182,33 @@ async def test_the_deadline_of_a_stream_is_an_error_event_and_a_proper_end() -> 
         assert "deadline_exceeded" in answer.text
         assert "[DONE]" not in answer.text
         await asyncio.wait_for(port.engine.aborted.wait(), 5)
+
+
+async def test_the_last_word_comes_after_a_chunk_that_is_on_its_way() -> None:
+    taken: list[bytes] = []
+    slow = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        if message.get("body") == b"chunk":
+            await slow.wait()
+        taken.append(message.get("body", b"head"))
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def streams(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"chunk", "more_body": True})
+        await send({"type": "http.response.body", "body": b"too late", "more_body": True})
+
+    exchange = Exchange(receive, send, body_limit=1, headers=[], closing=lambda: False)
+    late = Refusal(504, "late", "deadline_exceeded")
+    running = asyncio.create_task(exchange.run(streams, {}, deadline=0.05, late=late))
+    asyncio.get_running_loop().call_later(0.2, slow.set)
+    await running
+
+    assert taken == [b"head", b"chunk", late.event()]
 
 
 async def test_a_caller_may_lower_the_deadline_but_not_raise_it() -> None:
@@ -221,6 +279,40 @@ async def test_a_stuck_engine_is_not_ready() -> None:
         assert (await port.client.get("/health")).status_code == 503
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "more", "status"),
+    [
+        pytest.param("POST", "/generate", {}, 200, id="an answer"),
+        pytest.param("POST", "/v1/completions", {}, 200, id="a stream"),
+        pytest.param("GET", "/health", {}, 200, id="health"),
+        pytest.param("GET", "/health", {"Authorization": ""}, 200, id="health without a key"),
+        pytest.param("POST", "/generate", {"X-Request-Timeout": "soon"}, 400, id="a bad request"),
+        pytest.param("POST", "/generate", {"Authorization": ""}, 401, id="no key"),
+        pytest.param("GET", "/nothing", {}, 404, id="no route"),
+        pytest.param("GET", "/generate", {}, 405, id="another method"),
+        pytest.param("POST", "/generate", {}, 413, id="too large"),
+        pytest.param("POST", "/tokenize", {}, 500, id="a failure"),
+        pytest.param("POST", "/generate", {"X-Request-Timeout": "0.00001"}, 504, id="too late"),
+    ],
+)
+async def test_every_answer_carries_the_callers_request_id(
+    keys: Path, method: str, path: str, more: dict[str, str], status: int
+) -> None:
+    async with serving(keys=keys) as port:
+        headers = {**KEY, "X-Request-Id": "trace-1", "Content-Type": "application/json", **more}
+        content = b"x" * 5000 if status == 413 else b'{"prompt": "a"}'
+        answer = await port.client.request(method, path, headers=headers, content=content)
+
+        assert (answer.status_code, answer.headers["x-request-id"]) == (status, "trace-1")
+
+
+async def test_an_answer_that_is_not_ready_carries_the_callers_request_id() -> None:
+    async with serving(admission=Admission.STARTING) as port:
+        answer = await port.client.post("/generate", json=PROMPT, headers={"X-Request-Id": "trace-1"})
+
+        assert (answer.status_code, answer.headers["x-request-id"]) == (503, "trace-1")
+
+
 async def test_the_request_id_goes_in_and_out() -> None:
     async with serving() as port:
         given = await port.client.post("/generate", json=PROMPT, headers={"X-Request-Id": "trace-1"})
@@ -229,3 +321,31 @@ async def test_the_request_id_goes_in_and_out() -> None:
         assert (given.headers["x-request-id"], given.json()["request_id"]) == ("trace-1", "trace-1")
         assert port.engine.ids == ["trace-1"]
         assert odd.headers["x-request-id"] not in ("", "a b")
+
+
+async def test_a_secrets_volume_is_rotated_as_the_kubelet_does_it(tmp_path: Path) -> None:
+    """The file is a link into `..data`, which is a link to a folder: the swap of that one link changes all files at once."""
+
+    def write(version: str, content: str) -> None:
+        folder = tmp_path / version
+        folder.mkdir()
+        (folder / "keys").write_text(content)
+        fresh = tmp_path / "..data_tmp"
+        fresh.symlink_to(version)
+        fresh.replace(tmp_path / "..data")
+
+    async def accepted(*keys: str) -> list[bool]:
+        answers = [await port.client.get("/v1/models", headers={"Authorization": f"Bearer {key}"}) for key in keys]
+        return [answer.status_code == 200 for answer in answers]
+
+    write("..2026_01_01_00_00_00.1", "first\nlasting\n")
+    (tmp_path / "keys").symlink_to("..data/keys")
+    async with serving(keys=tmp_path / "keys") as port:
+        assert await accepted("first", "lasting", "other") == [True, True, False]
+
+        write("..2026_01_01_00_01_00.2", "other\nlasting\n")
+        assert await accepted("first", "lasting", "other") == [False, True, True]
+
+        shutil.rmtree(tmp_path / "..2026_01_01_00_00_00.1")
+        write("..2026_01_01_00_02_00.3", "first\nlasting\n")
+        assert await accepted("first", "lasting", "other") == [True, True, False]

@@ -16,12 +16,16 @@ from urllib.request import urlopen
 
 import pytest
 
+from fairlead_runtime.supervisor import Limits
+
 RUNTIME = Path(__file__).resolve().parents[3] / "runtime"
 #: Runs the supervisor over the engine script given as first argument, with the limits given as JSON.
 SUPERVISE = """
 import json, os, sys
-from fairlead_runtime.supervisor import Limits, Supervisor
-sys.exit(Supervisor([sys.executable, "-P", "-c", sys.argv[1]], os.environ, Limits(**json.loads(sys.argv[2]))).run())
+from fairlead_runtime.supervisor import Asked, Limits, Supervisor
+engine = [sys.executable, "-P", "-c", sys.argv[1]]
+asked = Asked.of({"engine": {"profile": "ThroughputFP8", "quantization": "awq", "speculative": {"model": "org/draft"}}})
+sys.exit(Supervisor(engine, os.environ, Limits(**json.loads(sys.argv[2])), asked).run())
 """
 ENGINE = """
 import os, signal, sys, time
@@ -116,7 +120,9 @@ def test_an_engine_that_has_decoded_is_ready_and_described(tmp_path: Path) -> No
         state = pod.state()
         assert (state["phase"], state["ready"], state["draining"]) == ("ready", True, False)
         assert state["engine"] == {"version": "0.32.0", "command": ["--x"]}
-        assert set(state["startup"]) == {"imported", "loaded", "ready"}
+        assert list(state["startup"]) == ["imported", "initialized", "ready"]
+        assert sum(state["startupPhases"].values()) == pytest.approx(state["startup"]["ready"], abs=0.01)
+        assert "ready after " in pod.log()
 
 
 def test_probes_are_answered_while_the_engine_still_imports(tmp_path: Path) -> None:
@@ -207,15 +213,21 @@ sys.exit(70)
         assert pod.record()["message"] == "no step for 300 s"
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_an_engine_ended_by_a_signal_has_died_of_it(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "last_words"),
+    [
+        pytest.param(signal.SIGKILL, "still here", id="killed: what it said last"),
+        pytest.param(signal.SIGSEGV, "its log has the stack", id="crashed: the stack is in the log"),
+    ],
+)
+def test_an_engine_ended_by_a_signal_has_died_of_it(tmp_path: Path, number: signal.Signals, last_words: str) -> None:
     with supervised(tmp_path, f"print('still here', flush=True)\nos.kill(os.getpid(), {int(number)})") as pod:
         assert pod.end() == 1
 
         record = pod.record()
         assert record["code"] == "EngineDied"
         assert number.name in record["message"]
-        assert "still here" in record["message"]
+        assert last_words in record["message"]
 
 
 def test_an_engine_that_ends_by_itself_with_zero_is_a_failure(tmp_path: Path) -> None:
@@ -236,7 +248,8 @@ def test_a_start_that_takes_too_long_is_ended_naming_the_phase(tmp_path: Path) -
 def test_a_frozen_engine_is_stalled_and_replaced(tmp_path: Path) -> None:
     with supervised(tmp_path, "print(os.getpid(), flush=True)" + SERVES, frozen=1.0) as pod:
         until(pod.ready, "ready")
-        os.kill(int(pod.log().split()[0]), signal.SIGSTOP)
+        until(lambda: any(line.isdigit() for line in pod.log().splitlines()), "its pid")
+        os.kill(next(int(line) for line in pod.log().splitlines() if line.isdigit()), signal.SIGSTOP)
 
         assert pod.end() == 70
         assert pod.record()["code"] == "EngineStalled"
@@ -283,9 +296,23 @@ answered.close()
 time.sleep(60)
 """
     with supervised(tmp_path, answers) as pod:
-        until(lambda: pod.get("/metrics")[1] == "vllm:one 1\n", "the engine's own metrics")
+        until(lambda: pod.get("/metrics")[1].startswith("vllm:one 1\n"), "the engine's own metrics")
 
         assert "fairlead_engine_stalled 0" in pod.get("/metrics")[1]
+
+
+def test_steps_that_only_the_log_of_the_engine_tells_are_in_state_and_metrics(tmp_path: Path) -> None:
+    loads = """
+print("(Worker pid=9) INFO 11-24 02:10:11 [default_loader.py:501] Loading weights took 0.02 seconds", flush=True)
+time.sleep(0.2)
+"""
+    with supervised(tmp_path, loads + SERVES) as pod:
+        until(pod.ready, "ready")
+
+        assert list(pod.state()["startup"]) == ["loaded", "initialized", "ready"]
+        phases = pod.state()["startupPhases"]
+        assert phases["load"] < phases["load"] + 0.1 < pod.state()["startup"]["initialized"]
+        assert f'fairlead_startup_phase_seconds{{phase="load"}} {phases["load"]}' in pod.get("/metrics")[1]
 
 
 def test_the_supervisor_stays_small(tmp_path: Path) -> None:
@@ -323,3 +350,37 @@ def test_a_kill_that_the_kernel_counted_is_a_lack_of_memory_whatever_the_log_say
     with supervised(tmp_path, engine, prelude=counter) as pod:
         assert pod.end() == 1
         assert (pod.record()["code"], pod.record()["field"]) == ("HostOutOfMemory", "spec.resources.memory")
+
+
+@pytest.mark.parametrize(
+    ("repository", "field"),
+    [
+        pytest.param("org/model", "spec.model.uri", id="the model that is served"),
+        pytest.param("org/draft", "spec.engine.speculative.model", id="the model that guesses"),
+    ],
+)
+def test_the_field_is_that_of_the_model_that_was_not_found(tmp_path: Path, repository: str, field: str) -> None:
+    fails = f"print('OSError: {repository} is not a local folder and is not a valid model identifier')\nsys.exit(1)"
+    with supervised(tmp_path, fails) as pod:
+        assert pod.end() == 1
+        assert (pod.record()["code"], pod.record()["field"]) == ("ModelNotFound", field)
+
+
+def test_what_the_engine_refuses_of_a_profile_is_told_under_its_name(tmp_path: Path) -> None:
+    fails = "print('x.py: error: argument --kv-cache-dtype: invalid choice: fp8')\nsys.exit(2)"
+    with supervised(tmp_path, fails) as pod:
+        assert pod.end() == 2
+        assert (pod.record()["code"], pod.record()["field"]) == ("BadArgument", "spec.engine.profile")
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        pytest.param("{}", Limits(), id="defaults"),
+        pytest.param(
+            '{"startTimeoutSeconds": 60, "serving": {"drainSeconds": 7}}', Limits(start=60, drain=7), id="as asked for"
+        ),
+    ],
+)
+def test_limits_come_from_the_configuration(text: str, limits: Limits) -> None:
+    assert Limits.of(json.loads(text)) == limits

@@ -3,27 +3,39 @@
 import json
 from pathlib import Path
 
-from fairlead_operator.core.record import read_record
+import pytest
+
 from fairlead_runtime.diagnosis import Failure
-from fairlead_runtime.termination import MAX_BYTES, Record
+from fairlead_runtime.termination import MAX_BYTES, Record, read_record
 
 FAILURE = Failure("KVCacheTooSmall", "does not fit", "spec.engine.maxModelLen", "3072")
 
 
-def test_the_operator_reads_what_the_runtime_wrote(tmp_path: Path) -> None:
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "termination-log"
     Record(FAILURE, "loading", "0.32.0").write(str(path))
 
-    found = read_record(path.read_text())
+    assert read_record(path.read_text()) == Record(FAILURE, "loading", "0.32.0")
 
-    assert found is not None
-    assert (found.code, found.message, found.field, found.suggestion, found.phase) == (
-        "KVCacheTooSmall",
-        "does not fit",
-        "spec.engine.maxModelLen",
-        "3072",
-        "loading",
-    )
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("Traceback (most recent call last):\n ...", id="the end of a log"),
+        pytest.param("[1, 2]", id="JSON of another kind"),
+        pytest.param('{"level": "info"}', id="a log line in JSON"),
+        pytest.param('{"code": 7, "message": "x"}', id="a code that is no text"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_what_is_no_record_is_not_taken_for_one(text: str) -> None:
+    assert read_record(text) is None
+
+
+def test_a_record_of_another_release_is_read_as_far_as_it_goes() -> None:
+    found = read_record('{"code": "New", "field": null, "more": {"a": 1}}')
+
+    assert found == Record(Failure("New", ""), "")
 
 
 def test_a_long_message_loses_its_middle_and_the_record_stays_whole() -> None:

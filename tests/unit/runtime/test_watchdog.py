@@ -26,17 +26,22 @@ class FakeEngine:
         self.cpu = 100.0
         self.mute = True
         self.canaries = 0
+        self.looks = 0
 
     async def canary(self) -> None:
         self.canaries += 1
         if self.mute:
             await asyncio.Event().wait()
 
+    def processes(self) -> tuple[Process, ...]:
+        self.looks += 1
+        return (Process(7, 1, "EngineCore", self.state, self.cpu),)
+
     def seen(self) -> Engine:
         return Engine(
             pending=lambda: self.pending,
             steps=lambda: self.steps,
-            processes=lambda: (Process(7, 1, "EngineCore", self.state, self.cpu),),
+            processes=self.processes,
             canary=self.canary,
         )
 
@@ -93,6 +98,37 @@ def test_requests_given_up_at_their_deadline_do_not_hide_a_stuck_engine() -> Non
 
     engine.pending, clock.now = 0, 61
     assert "no engine step for 61 s" in str(watchdog.suspicion())
+
+
+def test_an_engine_that_steps_or_idles_costs_no_look_at_its_processes() -> None:
+    engine, clock = FakeEngine(), Clock()
+    watchdog = Watchdog(engine.seen(), Thresholds(), clock)
+    before = engine.looks
+    for second in range(1, 100):
+        clock.now, engine.steps, engine.pending = second, 10.0 + second, second % 2
+        assert watchdog.suspicion() is None
+
+    assert engine.looks == before
+
+
+@pytest.mark.parametrize(
+    ("cpu", "expected"),
+    [
+        pytest.param(101.0, "used 1.0 s of CPU", id="what it used before does not count"),
+        pytest.param(140.0, "None", id="what it used since does"),
+    ],
+)
+def test_an_engine_that_stepped_is_measured_from_its_first_look_without_a_step(cpu: float, expected: str) -> None:
+    engine, clock = FakeEngine(), Clock()
+    watchdog = Watchdog(engine.seen(), Thresholds(), clock)
+    clock.now, engine.steps, engine.cpu = 1000, 11.0, 50.0
+    assert watchdog.suspicion() is None
+    clock.now, engine.cpu = 1001, 100.0
+    assert watchdog.suspicion() is None
+
+    clock.now, engine.cpu = 1061, cpu
+
+    assert expected in str(watchdog.suspicion())
 
 
 QUICK = Thresholds(canary_seconds=0.05, interval_seconds=0)

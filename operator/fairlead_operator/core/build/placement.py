@@ -4,11 +4,18 @@ import math
 from typing import Any, Final
 
 from fairlead_operator.api.fields import amount
+from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.resolve import Resolved
 
 #: Written by NVIDIA's gpu-feature-discovery on each node, in MiB.
 MEMORY_LABEL: Final = "nvidia.com/gpu.memory"
+
+
+def queue_labels(service: Resolved) -> dict[str, str]:
+    """For the Deployment and for its pods: with Kueue's integration of Deployments or with that of plain pods, each pod is queued."""
+    queue = service.spec.placement.queue_name
+    return {names.QUEUE_LABEL: queue} if queue else {}
 
 
 def placement(service: Resolved) -> Manifest:

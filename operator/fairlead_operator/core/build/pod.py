@@ -4,7 +4,7 @@ import math
 from typing import Any, Final
 
 from fairlead_operator.core import names
-from fairlead_operator.core.build.placement import placement
+from fairlead_operator.core.build.placement import placement, queue_labels
 from fairlead_operator.core.build.volumes import volume_mounts, volumes
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.resolve import Resolved
@@ -39,8 +39,8 @@ def _template(service: Resolved) -> Manifest:
     groups = list(service.spec.placement.supplemental_groups)
     return {
         "metadata": {
-            "labels": names.labels(service.name),
-            "annotations": {"kubectl.kubernetes.io/default-container": names.CONTAINER},
+            "labels": {**names.labels(service.name), **queue_labels(service)},
+            "annotations": dict(names.POD_ANNOTATIONS),
         },
         "spec": {
             "automountServiceAccountToken": False,

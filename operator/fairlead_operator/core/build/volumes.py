@@ -7,7 +7,7 @@ from fairlead_operator.core.build.config import config_map_name
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.source import SourceKind
-from fairlead_runtime.config import API_KEYS_PATH, CACHE_PATH, CONFIG_PATH, HUB_TOKEN_PATH, MODEL_PATH
+from fairlead_runtime.config import API_KEYS_PATH, CACHE_PATH, CONFIG_PATH, HUB_TOKEN_PATH, MODEL_PATH, PINNED_PATH
 
 #: Workers exchange tensors through shared memory; only what is used counts, against the memory limit.
 SHM_GIB_BASE: Final = 1
@@ -44,6 +44,9 @@ def volumes(service: Resolved) -> list[Manifest]:
         found.append(_secret(names.VOLUME_API_KEYS, keys.name, keys.key, API_KEYS_PATH))
     if token:
         found.append(_secret(names.VOLUME_HUB_TOKEN, token.name, token.key, HUB_TOKEN_PATH))
+    if service.moves:
+        # The first pods find none and resolve the revision themselves; what they found is there for those that come later.
+        found.append({"name": names.VOLUME_PINNED, "configMap": {"name": service.revision_name, "optional": True}})
     return found
 
 
@@ -62,6 +65,8 @@ def volume_mounts(service: Resolved) -> list[Manifest]:
         mounts.append({"name": names.VOLUME_API_KEYS, "mountPath": _folder(API_KEYS_PATH), "readOnly": True})
     if service.spec.model.token_secret_ref:
         mounts.append({"name": names.VOLUME_HUB_TOKEN, "mountPath": _folder(HUB_TOKEN_PATH), "readOnly": True})
+    if service.moves:
+        mounts.append({"name": names.VOLUME_PINNED, "mountPath": _folder(PINNED_PATH), "readOnly": True})
     return mounts
 
 

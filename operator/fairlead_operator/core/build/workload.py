@@ -5,9 +5,10 @@ from typing import Final
 from fairlead_operator.api.pod import Disruption
 from fairlead_operator.core import names
 from fairlead_operator.core.build.metadata import metadata
-from fairlead_operator.core.build.pod import build_pod_template
+from fairlead_operator.core.build.placement import queue_labels
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.resolve import Resolved
+from fairlead_operator.core.revisions import Rollout
 
 #: Pods that may be missing at a time: the PodDisruptionBudget's promise, and what the condition Available allows.
 MAX_UNAVAILABLE: Final = 1
@@ -17,19 +18,22 @@ PROGRESS_MARGIN_SECONDS: Final = 60
 REVISION_HISTORY: Final = 2
 
 
-def build_deployment(service: Resolved) -> Manifest:
-    """The pods. A new one serves before an old one goes: no request is lost, at the price of one spare accelerator set."""
+def build_deployment(service: Resolved, rollout: Rollout) -> Manifest:
+    """The pods. Its strategy, and why, are what a restarted operator knows of a rollout under way."""
+    described = metadata(service, service.name)
+    step = {"maxSurge": 1, "maxUnavailable": 0} if rollout.surge else {"maxSurge": 0, "maxUnavailable": 1}
+    why = {"annotations": {names.NO_ROOM: rollout.no_room}} if rollout.no_room else {}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(service, service.name),
+        "metadata": {**described, "labels": {**described["labels"], **queue_labels(service)}, **why},
         "spec": {
             "replicas": service.replicas,
             "selector": {"matchLabels": names.selector(service.name)},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": step},
             "revisionHistoryLimit": REVISION_HISTORY,
             "progressDeadlineSeconds": service.config.start_timeout_seconds + PROGRESS_MARGIN_SECONDS,
-            "template": build_pod_template(service),
+            "template": rollout.target.template.pod,
         },
     }
 

@@ -76,3 +76,10 @@ def test_every_source_of_an_image_is_in_the_repository() -> None:
     for sources in recipes.SOURCES.values():
         for source in sources:
             assert (recipes.ROOT / source).exists(), source
+
+
+def test_the_runtime_on_another_base_is_another_image() -> None:
+    names = {recipes.runtime_tag("runtime-x", base) for base in ("base:1", "base:2")}
+
+    assert len(names) == 2
+    assert {name.partition(":")[0] for name in names} == {"localhost/fairlead/runtime-x"}

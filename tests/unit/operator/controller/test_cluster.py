@@ -10,8 +10,9 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio import client
 
 from fairlead_operator.controller.bucket import TokenBucket
-from fairlead_operator.controller.cluster import THROTTLED_TRIES, Cluster
+from fairlead_operator.controller.cluster import THROTTLED_TRIES, WRITE_TIMEOUT, Cluster
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, PODS
+from fairlead_operator.controller.lease import DURATION, RENEW_DEADLINE
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.outcomes import ApiError, LostLeaseError
 from unit.operator.controller.objects import obj
@@ -69,7 +70,10 @@ async def test_an_apply_is_forced_and_carries_the_uid_it_knows(cluster: Cluster,
     await cluster.apply(DEPLOYMENT, "u1")
 
     method, path, headers, body = wire.requests[0]
-    assert (method, path) == ("PATCH", "/apis/apps/v1/namespaces/ns/deployments/a?fieldManager=fairlead&force=true")
+    assert (method, path) == (
+        "PATCH",
+        "/apis/apps/v1/namespaces/ns/deployments/a?fieldManager=fairlead&force=true&timeout=5s",
+    )
     assert headers["Content-Type"] == "application/apply-patch+yaml"
     assert body["metadata"]["uid"] == "u1"
     assert "uid" not in DEPLOYMENT["metadata"]
@@ -81,8 +85,22 @@ async def test_status_has_its_own_manager_and_names_the_uid(cluster: Cluster, wi
     await cluster.apply_status(obj(uid="u7"), {"replicas": 1})
 
     _, path, _, body = wire.requests[0]
-    assert path.endswith("/inferenceservices/mistral/status?fieldManager=fairlead-status&force=true")
+    assert path.endswith("/inferenceservices/mistral/status?fieldManager=fairlead-status&force=true&timeout=5s")
     assert (body["metadata"]["uid"], body["status"]) == ("u7", {"replicas": 1})
+
+
+def test_no_write_can_happen_after_another_may_have_taken_over() -> None:
+    """It is checked up to RENEW_DEADLINE after a renewal, takes at most WRITE_TIMEOUT, and others wait DURATION."""
+    assert RENEW_DEADLINE + WRITE_TIMEOUT <= DURATION
+
+
+async def test_only_writes_have_the_short_time_out(cluster: Cluster, wire: Wire) -> None:
+    wire.answers = [(200, obj(), {}), (200, obj(), {})]
+
+    await cluster.get(PODS, "ns", "a")
+    await cluster.delete(PODS, obj("a"))
+
+    assert [path.partition("?")[2] for _, path, _, _ in wire.requests] == ["", f"timeout={WRITE_TIMEOUT}s"]
 
 
 async def test_pages_are_followed(cluster: Cluster, wire: Wire) -> None:

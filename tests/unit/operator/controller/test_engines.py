@@ -11,6 +11,7 @@ from fairlead_operator.controller.engines import ALARM, LONGEST_ANSWER, Engines,
 from fairlead_operator.controller.kinds import PODS
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.store import Store
+from fairlead_operator.core.load import Load
 from fairlead_operator.core.seen import EngineState
 from unit.operator.controller.objects import child
 
@@ -37,6 +38,11 @@ def pod(**status: Any) -> dict[str, Any]:
 )
 def test_which_pods_are_asked(given: dict[str, Any], known: EngineState | None, worth: bool) -> None:  # noqa: FBT001
     assert worth_asking(given, known) == worth
+
+
+def test_an_autoscaled_pod_is_asked_for_ever() -> None:
+    assert worth_asking(pod(conditions=READY), ARRIVED, autoscaled=True)
+    assert not worth_asking(pod(conditions=READY, podIP=None), ARRIVED, autoscaled=True)
 
 
 @pytest.fixture
@@ -99,3 +105,25 @@ async def test_nonsense_changes_nothing(ask: Callable[..., Awaitable[tuple[Engin
     assert engines.states == {}
     assert told == []
     assert engines.metrics.engines_unreachable._value.get() == 1
+
+
+async def test_who_answers_in_time_is_known_and_nobody_else_is_waited_for() -> None:
+    import asyncio  # noqa: PLC0415
+
+    async def state(request: web.Request) -> web.Response:
+        if request.host.startswith("127.0.0.2"):
+            await asyncio.sleep(60)
+        return web.json_response({"version": 1, "phase": "ready", "inflight": {"running": 2, "waiting": 1}})
+
+    app = web.Application()
+    app.router.add_get("/state", state)
+    async with TestServer(app, host="0.0.0.0", handler_cancellation=True) as server:
+        engines = Engines(Store(), Metrics(), lambda _: None, None, port=server.port or 0)  # type: ignore[arg-type]
+        answering, silent, gone, pending = (
+            {**pod(podIP=address), "metadata": {**child()["metadata"], "uid": address or "pending"}}
+            for address in ("127.0.0.1", "127.0.0.2", "::ffff:0.0.0.1", None)
+        )
+
+        loads = await engines.loads([answering, silent, gone, pending], within=0.3)
+
+    assert loads == {"127.0.0.1": Load(2, 1)}

@@ -1,12 +1,13 @@
 """The election against an API server of one object, with a clock of its own."""
 
 import threading
+import time
 from typing import Any
 
 import pytest
 
 from fairlead_operator.controller.kinds import Kind
-from fairlead_operator.controller.lease import RENEW_DEADLINE, TICK_DEADLINE, Lease
+from fairlead_operator.controller.lease import RENEW_DEADLINE, TICK_DEADLINE, Lease, uptime
 from fairlead_operator.controller.outcomes import ApiError, LostLeaseError
 from unit.operator.controller.objects import Clock
 
@@ -79,6 +80,29 @@ async def test_the_first_wins_and_the_second_waits_out_the_duration() -> None:
     assert not first.held
     assert server.lease is not None
     assert server.lease["spec"]["leaseTransitions"] == 1
+
+
+async def test_a_standby_looks_again_when_the_holders_time_runs_out_not_a_period_later() -> None:
+    server, clock = OneLease(), Clock()
+    (first, _), (second, _) = candidate(server, clock, "a"), candidate(server, clock, "b")
+    second.period = 2
+    await attempt(first, server)
+    await attempt(second, server)
+    begin = clock.time
+    assert second.next_look() == begin + 2
+
+    clock.time = begin + 14
+    assert second.next_look() == pytest.approx(begin + 15.05)
+
+    clock.time = begin + 15.05
+    await attempt(second, server)
+    assert second.held
+    assert second.next_look() == pytest.approx(begin + 17.05)
+
+
+def test_time_goes_on_while_the_machine_sleeps() -> None:
+    """Linux' monotonic clock stands still then; a leader that slept through its Lease would go on writing."""
+    assert uptime() == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=1)
 
 
 async def test_a_renewing_leader_is_never_overtaken() -> None:

@@ -18,8 +18,11 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAIRLEAD_WATCH_NAMESPACES", "b, a,,b")
     monkeypatch.setenv("FAIRLEAD_NAMESPACE", "ops")
 
+    monkeypatch.setenv("FAIRLEAD_ALLOWED_IMAGES", "registry.test/team/, registry.test:5000")
+
     settings = Settings()
 
+    assert settings.image_prefixes == ("registry.test/team", "registry.test:5000")
     assert settings.namespaces == ("a", "b")
     assert settings.namespace == "ops"
     assert settings.workers == 16

@@ -4,6 +4,7 @@ import pytest
 
 from fairlead_operator.controller.kinds import DEPLOYMENTS, INFERENCE_SERVICES, PODS
 from fairlead_operator.controller.store import Store, owner
+from fairlead_operator.core import names
 from unit.operator.controller.objects import Clock, child, obj
 
 PLACE, KEY = ("ns", "mistral"), ("ns", "mistral")
@@ -68,9 +69,13 @@ def test_a_label_that_moves_moves_the_object() -> None:
 
 
 def test_the_owner_is_known_without_the_label() -> None:
-    reference = {"kind": "InferenceService", "name": "mistral", "controller": True, "uid": "u1"}
+    reference = names.owner("mistral", "u1")
 
     assert owner(DEPLOYMENTS, obj("x", ownerReferences=[reference])) == KEY
+    theirs = {**reference, "apiVersion": "serving.kserve.io/v1beta1"}
+    assert owner(DEPLOYMENTS, obj("x", ownerReferences=[theirs], labels={})) is None, (
+        "a kind of our name in another group"
+    )
     assert owner(DEPLOYMENTS, obj("x")) is None
 
 

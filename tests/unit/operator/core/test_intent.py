@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.core.build import build_objects
 from fairlead_operator.core.intent import differs
 from fairlead_operator.core.names import Manifest
 from unit.operator.builders import service
 
-INTENT = next(manifest for manifest in build_objects(service().resolved) if manifest["kind"] == "Deployment")
+INTENT = service().child("Deployment")
 
 
 def _live(**changes: Any) -> Manifest:
@@ -82,6 +81,4 @@ def test_the_first_difference_is_named(live: Manifest, expected: str) -> None:
 
 
 def test_every_child_equals_itself() -> None:
-    assert [differs(manifest, deepcopy(manifest)) for manifest in build_objects(service().replicas(2).resolved)] == [
-        None
-    ] * 4
+    assert [differs(manifest, deepcopy(manifest)) for manifest in service().replicas(2).objects] == [None] * 5

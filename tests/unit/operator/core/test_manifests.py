@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-from fairlead_operator.core.build import build_objects
 from fairlead_operator.core.build.pod import build_pod_template, template_hash
 from fairlead_operator.core.resolve import Defaults, Resolved, resolve
 from unit.operator.builders import DEFAULTS, ServiceBuilder, service
@@ -18,11 +17,12 @@ SERVICES = {
     "hub-with-everything": service("llama")
     .replicas(3)
     .model("hf://org/llama", revision="v1", name="llama-3", tokenSecretRef={"name": "hf", "key": "token"}, cache={"claimName": "cache"})
-    .spec("engine", maxModelLen="Auto", maxNumSeqs=64, kvCacheMemory="20Gi", dtype="bfloat16", prefixCaching=False,
+    .spec("engine", profile="Throughput", maxModelLen="Auto", maxNumSeqs=64, kvCacheMemory="20Gi", dtype="bfloat16", prefixCaching=False,
           extraArgs=["--enable-auto-tool-choice"], env=[{"name": "NCCL_DEBUG", "value": "INFO"},
           {"name": "HTTPS_PROXY", "valueFrom": {"secretKeyRef": {"name": "proxy", "key": "url"}}}])
     .spec("parallelism", tensor=2)
-    .spec("serving", apiKeySecretRef={"name": "keys", "key": "all"}, requestTimeoutSeconds=600)
+    .spec("serving", apiKeySecretRef={"name": "keys", "key": "all"}, requestTimeoutSeconds=600,
+          maxQueuedRequests=0, rateLimit={"requestsPerSecond": 10, "burst": 50})
     .spec("resources", ephemeralStorage="100Gi")
     .spec("placement", nodeSelector={"pool": "gpu"}, tolerations=[{"key": "gpu", "operator": "Exists"}], priorityClassName="high",
           runtimeClassName="nvidia", minAcceleratorMemory="40Gi", supplementalGroups=[2000])
@@ -33,7 +33,9 @@ SERVICES = {
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_golden(name: str) -> None:
-    built = yaml.safe_dump_all(build_objects(SERVICES[name].resolved), sort_keys=True, width=120)
+    # The revision's data is what the ConfigMap and the Deployment show already.
+    objects = [{key: value for key, value in built.items() if (built["kind"], key) != ("ControllerRevision", "data")} for built in SERVICES[name].objects]  # fmt: skip
+    built = yaml.safe_dump_all(objects, sort_keys=True, width=120)
     path = GOLDEN / f"{name}.yaml"
     if os.environ.get("FAIRLEAD_UPDATE_GOLDEN") == "1":
         path.write_text(built, encoding="utf-8")
@@ -73,9 +75,16 @@ def test_the_template_hash_follows_the_template_and_nothing_else() -> None:
     assert template_hash(service().spec("engine", seed=1).resolved) != first
 
 
+def test_a_revision_holds_what_the_other_children_are_made_from() -> None:
+    data = service().child("ControllerRevision")["data"]
+
+    assert data["template"] == service().child("Deployment")["spec"]["template"]
+    assert data["config"] == service().child("ConfigMap")["data"]["config.json"]
+
+
 def test_another_configuration_is_another_config_map() -> None:
     one, other = (
-        build_objects(asked.resolved)[0]["metadata"]["name"] for asked in (service(), service().spec("engine", seed=1))
+        asked.child("ConfigMap")["metadata"]["name"] for asked in (service(), service().spec("engine", seed=1))
     )
 
     assert one != other
@@ -93,9 +102,7 @@ def test_another_configuration_is_another_config_map() -> None:
 )
 def test_disruption_budget(asked: ServiceBuilder, expected: int | None) -> None:
     budgets = [
-        manifest["spec"]["maxUnavailable"]
-        for manifest in build_objects(asked.resolved)
-        if manifest["kind"] == "PodDisruptionBudget"
+        manifest["spec"]["maxUnavailable"] for manifest in asked.objects if manifest["kind"] == "PodDisruptionBudget"
     ]
 
     assert budgets == ([] if expected is None else [expected])
@@ -104,6 +111,26 @@ def test_disruption_budget(asked: ServiceBuilder, expected: int | None) -> None:
 def test_only_a_hub_model_may_go_to_the_hub() -> None:
     assert _env(service())["HF_HUB_OFFLINE"] == "1"
     assert "HF_HUB_OFFLINE" not in _env(service().model("hf://a/b"))
+
+
+@pytest.mark.parametrize("accelerator", ["amd.com/gpu", "gpu.intel.com/i915", "nvidia.com/mig-1g.10gb"])
+def test_accelerators_of_any_vendor_are_asked_for_by_their_resource_name(accelerator: str) -> None:
+    pod = _pod(service().spec("resources", acceleratorName=accelerator).spec("parallelism", tensor=2))
+    resources = pod["containers"][0]["resources"]
+
+    assert resources["limits"][accelerator] == resources["requests"][accelerator] == "2"
+    assert "nvidia.com/gpu" not in resources["limits"]
+    assert {"key": accelerator, "operator": "Exists"} in pod["tolerations"]
+
+
+def test_a_queue_is_named_on_the_deployment_and_on_its_pods_and_never_in_the_selector() -> None:
+    asked = service().spec("placement", queueName="team-a")
+    deployment = asked.child("Deployment")
+
+    assert deployment["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
+    assert deployment["spec"]["template"]["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
+    assert deployment["spec"]["selector"]["matchLabels"] == {"fairlead.dev/service": "mistral"}
+    assert template_hash(asked.resolved) != template_hash(service().resolved)
 
 
 def test_the_operators_hub_endpoint_yields_to_the_users() -> None:
@@ -121,6 +148,22 @@ def test_the_operators_hub_endpoint_yields_to_the_users() -> None:
         "http://own.test"
     ]
     assert endpoint(service()) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        pytest.param(service().model("hf://a/b"), True, id="the default branch moves"),
+        pytest.param(service().model("hf://a/b", revision="v1"), True, id="a tag may move"),
+        pytest.param(service().model("hf://a/b", revision="0" * 40), False, id="a commit does not"),
+        pytest.param(service().model("pvc://a/b"), False, id="a folder has none"),
+    ],
+)
+def test_what_moves_can_be_pinned(asked: ServiceBuilder, expected: bool) -> None:  # noqa: FBT001
+    pins = [volume for volume in _pod(asked)["volumes"] if volume["name"] == "pinned"]
+
+    assert bool(pins) == expected
+    assert not pins or pins[0]["configMap"] == {"name": asked.revision.name, "optional": True}
 
 
 def test_cpu_pods_see_no_gpu() -> None:

@@ -1,10 +1,11 @@
 """What is no longer wanted."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
-from fairlead_operator.core.build import build_objects
+from fairlead_operator.core.build.revision import build_revision
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.prune import surplus
 from unit.operator.builders import ready, service, snapshot
@@ -18,11 +19,11 @@ def _names(manifests: list[Manifest]) -> list[str]:
 
 
 def _config() -> Manifest:
-    return build_objects(FORMER.resolved)[0]
+    return FORMER.child("ConfigMap")
 
 
 def _replica_set(replicas: int) -> Manifest:
-    template = build_objects(FORMER.resolved)[-1]["spec"]["template"]
+    template = FORMER.child("Deployment")["spec"]["template"]
     return {
         "kind": "ReplicaSet",
         "metadata": {"name": "rs"},
@@ -32,8 +33,8 @@ def _replica_set(replicas: int) -> Manifest:
 
 
 def test_a_budget_goes_when_one_replica_is_left() -> None:
-    budget = build_objects(service().replicas(2).resolved)[2]
-    intent = build_objects(WANTED.resolved)
+    budget = service().replicas(2).child("PodDisruptionBudget")
+    intent = WANTED.objects
     seen = snapshot(WANTED, children=(*intent, budget))
 
     assert _names(surplus(seen, intent)) == ["PodDisruptionBudget/mistral"]
@@ -43,7 +44,7 @@ def test_what_is_not_ours_stays() -> None:
     foreign = deepcopy(_config())
     foreign["metadata"]["ownerReferences"][0]["uid"] = "somebody else"
 
-    assert surplus(snapshot(WANTED, children=(foreign,)), build_objects(WANTED.resolved)) == []
+    assert surplus(snapshot(WANTED, children=(foreign,)), WANTED.objects) == []
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,17 @@ def test_what_is_not_ours_stays() -> None:
 def test_a_former_configuration_goes_when_nothing_needs_it(
     pods: tuple[Manifest, ...], replica_sets: tuple[Manifest, ...], gone: int
 ) -> None:
-    intent = build_objects(WANTED.resolved)
+    intent = WANTED.objects
     seen = snapshot(WANTED, *pods, children=(*intent, _config()), replica_sets=replica_sets)
 
     assert len(surplus(seen, intent)) == gone
+
+
+def test_a_former_configuration_stays_while_a_kept_revision_names_it() -> None:
+    """Going back to it must find the rendering as it was."""
+    intent = WANTED.objects
+    former = build_revision(FORMER.resolved, replace(FORMER.revision, served=True))
+    unproven = build_revision(FORMER.resolved, FORMER.revision)
+
+    assert surplus(snapshot(WANTED, children=(*intent, former, _config())), intent) == []
+    assert surplus(snapshot(WANTED, children=(*intent, unproven, _config())), intent) == [unproven, _config()]

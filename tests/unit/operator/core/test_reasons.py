@@ -4,14 +4,14 @@ import importlib.util
 
 import pytest
 
-from fairlead_operator.core.reasons import ACCEPTED, ENGINE, MODEL, REASONS, SCHEDULED, UP_TO_DATE, known
+from fairlead_operator.core.reasons import ACCEPTED, AUTOSCALED, ENGINE, MODEL, REASONS, SCHEDULED, UP_TO_DATE, known
 
 
 @pytest.mark.parametrize("code", REASONS)
 def test_a_reason_has_a_condition_a_source_and_a_remedy(code: str) -> None:
     reason = REASONS[code]
 
-    assert reason.condition in {ACCEPTED, SCHEDULED, MODEL, ENGINE, UP_TO_DATE}
+    assert reason.condition in {ACCEPTED, SCHEDULED, MODEL, ENGINE, UP_TO_DATE, AUTOSCALED}
     assert reason.source
     assert reason.remedy
     assert not reason.remedy.endswith(".")

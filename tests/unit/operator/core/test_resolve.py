@@ -1,8 +1,11 @@
 """From the spec to what is built, or to a sentence."""
 
+import json
+from typing import Any
+
 import pytest
 
-from fairlead_operator.core.rejection import Rejection, refused_by_api_server
+from fairlead_operator.core.rejection import Rejection, name_taken, refused_by_api_server
 from fairlead_operator.core.resolve import Defaults, resolve
 from fairlead_operator.core.source import Source, SourceKind, parse_source
 from unit.operator.builders import DEFAULTS, ServiceBuilder, service
@@ -59,6 +62,18 @@ def test_source(uri: str, expected: Source) -> None:
             "InvalidSpec",
             "spec.engine.gpuMemoryUtilizationPercent",
             id="a share of no GPU",
+        ),
+        *(
+            pytest.param(
+                service().on_cpu().spec("engine", profile=profile),
+                "InvalidSpec",
+                "spec.engine.profile",
+                id=f"{profile} on CPUs, which have no kernels for it",
+            )
+            for profile in ("LatencyFP8", "ThroughputFP8")
+        ),
+        pytest.param(
+            service().spec("engine", profile="Fast"), "InvalidSpec", "spec.engine.profile", id="no such profile"
         ),
         pytest.param(
             service().on_cpu().spec("resources", acceleratorName="x.test/y"),
@@ -130,12 +145,27 @@ def test_default_requests(asked: ServiceBuilder, cpu: str, memory: str, accelera
     ("asked", "expected"),
     [
         pytest.param(service(), None, id="on accelerators the engine takes its share"),
-        pytest.param(service().on_cpu(), 512 * 2**20, id="on CPUs it would take a share of the node: the pod says"),
+        pytest.param(service().on_cpu(), None, id="on CPUs the runtime's own default holds"),
         pytest.param(service().on_cpu().spec("engine", kvCacheMemory="1Gi"), 2**30, id="what is asked for wins"),
     ],
 )
 def test_kv_cache_memory(asked: ServiceBuilder, expected: int | None) -> None:
     assert asked.resolved.config.engine.kv_cache_memory_bytes == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        pytest.param(service(), None, id="none"),
+        pytest.param(service().on_cpu().spec("engine", profile="Throughput"), "Throughput", id="on CPUs, without fp8"),
+        pytest.param(service().spec("engine", profile="ThroughputFP8"), "ThroughputFP8", id="on accelerators"),
+    ],
+)
+def test_the_profile_is_the_runtimes_to_spell_out(asked: ServiceBuilder, expected: str | None) -> None:
+    engine = asked.resolved.config.engine
+
+    assert engine.profile == expected
+    assert (engine.quantization, engine.extra_args) == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -148,6 +178,27 @@ def test_kv_cache_memory(asked: ServiceBuilder, expected: int | None) -> None:
 )
 def test_drain(asked: ServiceBuilder, expected: int) -> None:
     assert asked.resolved.drain_seconds == asked.resolved.config.serving.drain_seconds == expected
+
+
+@pytest.mark.parametrize(
+    ("serving", "told"),
+    [
+        pytest.param({}, {}, id="no limit, nothing told: a runtime that knows none can still read it"),
+        pytest.param({"maxQueuedRequests": 0}, {"maxQueuedRequests": 0}, id="none may wait"),
+        pytest.param(
+            {"rateLimit": {"requestsPerSecond": 5}}, {"rateLimit": {"requestsPerSecond": 5}}, id="a rate alone"
+        ),
+        pytest.param(
+            {"rateLimit": {"requestsPerSecond": 5, "burst": 9}},
+            {"rateLimit": {"requestsPerSecond": 5, "burst": 9}},
+            id="a rate with a burst",
+        ),
+    ],
+)
+def test_limits_are_told_to_the_runtime(serving: dict[str, Any], told: dict[str, Any]) -> None:
+    config = service().spec("serving", **serving).resolved.config
+
+    assert json.loads(config.canonical_json()).get("serving", {}) == told
 
 
 def test_suspended_wants_no_pod_and_keeps_replicas() -> None:
@@ -187,6 +238,18 @@ def test_defaults_of_the_operator_reach_only_services_without_their_own_image() 
             id="an unknown field of affinity",
         ),
         pytest.param(422, 'Deployment "x" is invalid: spec.replicas', "", id="something unforeseen"),
+        pytest.param(
+            403,
+            'admission webhook "vdeployment.kb.io" denied the request: metadata.labels[kueue.x-k8s.io/queue-name]: field is immutable',
+            "spec.placement.queueName",
+            id="Kueue keeps a queue while pods are Ready",
+        ),
+        pytest.param(
+            403,
+            "deployments \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+            "",
+            id="an administrator's policy",
+        ),
     ],
 )
 def test_an_apply_refused_for_its_content_is_a_rejection(status: int, message: str, field: str) -> None:
@@ -202,3 +265,25 @@ def test_an_apply_refused_for_its_content_is_a_rejection(status: int, message: s
 )
 def test_an_apply_refused_for_now_is_none(status: int, message: str) -> None:
     assert refused_by_api_server("Deployment", status, message) is None
+
+
+@pytest.mark.parametrize(
+    ("references", "holder"),
+    [
+        pytest.param([], "is not controlled by this InferenceService", id="nobody's"),
+        pytest.param(
+            [{"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "name": "a", "controller": True}],
+            "belongs to InferenceService.serving.kserve.io a",
+            id="a kind of the same name in another group",
+        ),
+        pytest.param(
+            [{"apiVersion": "v1", "kind": "Node", "name": "n"}, {"apiVersion": "v1", "kind": "Pod", "name": "p", "controller": True}],
+            "belongs to Pod p",
+            id="the owner that controls it is named",
+        ),
+    ],
+)  # fmt: skip
+def test_who_has_taken_a_name_is_said(references: list[dict[str, Any]], holder: str) -> None:
+    verdict = name_taken("Service", "mistral", references)
+
+    assert verdict.message.startswith(f"Service mistral exists and {holder}; ")

@@ -1,12 +1,14 @@
 """The status, whole."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from fairlead_operator.api.status import Status
+from fairlead_operator.core.build.pod import template_hash
 from fairlead_operator.core.observe import observe
 from fairlead_operator.core.seen import EngineState, Snapshot
 from fairlead_operator.core.status import build_status, cut
@@ -16,9 +18,15 @@ KV = record("KVCacheTooSmall", "too small", "spec.engine.maxModelLen", "3072")
 STATE = EngineState(
     observed_at=NOW,
     phase="ready",
-    startup={"imported": 11.2, "loaded": 20.6, "ready": 40.0},
+    startup={"imported": 11.2, "loaded": 20.6, "captured": 30.0, "decoded": 35.0, "ready": 40.0},
     engine={"version": "0.32.0", "command": ["--model", "/models/model"]},
-    model={"name": "mistral", "architecture": "LlamaForCausalLM", "maxModelLen": 4096, "parameters": 7_000_000_000},
+    model={
+        "name": "mistral",
+        "architecture": "LlamaForCausalLM",
+        "maxModelLen": 4096,
+        "parameters": 7_000_000_000,
+        "revision": "1" * 40,
+    },
     memory={"kvCacheTokens": 524_288, "maxConcurrency": 12.7},
 )
 
@@ -85,6 +93,7 @@ def test_what_the_engine_said() -> None:
         "architecture": "LlamaForCausalLM",
         "maxModelLen": 4096,
         "parameters": 7_000_000_000,
+        "revision": "1" * 40,
     }
     assert status["memory"] == {"reported": {"kvCacheTokens": 524_288, "maxConcurrency": 12}}
     assert status["engine"] == {"version": "0.32.0", "command": ["--model", "/models/model"]}
@@ -96,10 +105,27 @@ def test_what_the_engine_said_stays_when_nobody_answers() -> None:
     assert _status(service().with_status(before), ready())["engine"] == before["engine"]
 
 
+def test_an_engine_that_only_starts_says_nothing_of_model_and_memory() -> None:
+    """Never an empty object: over the former template's figures, server-side apply would make null of it."""
+    state = replace(STATE, model={}, memory={})
+
+    status = _status(service(), starting(), states={"uid-mistral-0": state})
+
+    assert {"model", "memory"} & status.keys() == set()
+    assert status["engine"]["version"]
+
+
 def test_startup_counts_from_the_pods_creation() -> None:
     (state,) = _status(service(), ready(), states={"uid-mistral-0": STATE})["replicaStates"]
 
-    assert state["startup"] == {"scheduled": 100, "pulled": 200, "imported": 211, "loaded": 221, "ready": 240}
+    assert state["startup"] == {
+        "scheduled": 100,
+        "pulled": 200,
+        "imported": 211,
+        "loaded": 221,
+        "captured": 230,
+        "ready": 240,
+    }
 
 
 def test_the_last_failure_stays_when_its_pod_is_gone() -> None:
@@ -123,14 +149,37 @@ def test_the_last_failure_of_another_template_is_forgotten() -> None:
     [
         pytest.param(crashed(KV), 1, id="the same end is not counted twice"),
         pytest.param(crashed(KV, seconds_ago=10).named("another"), 2, id="another pod, the same cause"),
-        pytest.param(crashed(KV, times=4, seconds_ago=10), 4, id="the kubelet counted further than we saw"),
-        pytest.param(crashed(record("OutOfGPUMemory"), seconds_ago=10), 1, id="another cause begins anew"),
+        pytest.param(crashed(KV, times=4, seconds_ago=10), 2, id="the kubelet's count holds ends of other causes too"),
+        pytest.param(crashed(record("OutOfGPUMemory"), times=4, seconds_ago=10), 1, id="another cause begins anew"),
     ],
 )
 def test_failures_are_counted_across_pods(pod: PodBuilder, expected: int) -> None:
     before = _status(service(), crashed(KV))
 
     assert _status(service().with_status(before), pod)["lastFailure"]["count"] == expected
+
+
+def test_where_nothing_was_known_the_kubelets_count_is_taken() -> None:
+    assert _status(service(), crashed(KV, times=3))["lastFailure"]["count"] == 3
+
+
+def test_a_changed_spec_counts_anew_even_if_its_pods_stay_the_same() -> None:
+    before = _status(service(), crashed(KV, times=4))
+    changed = service().with_status(before)
+    changed.raw["metadata"]["generation"] += 1
+
+    failure = _status(changed, crashed(KV, times=5, seconds_ago=10))["lastFailure"]
+
+    assert (failure["count"], failure["attempt"]) == (1, "4")
+
+
+def test_the_template_that_served_last_is_remembered() -> None:
+    served = _status(service(), ready())["servedTemplate"]
+    failing = service().spec("engine", maxModelLen=1).with_status(_status(service(), ready()))
+
+    assert served == template_hash(service().resolved)
+    assert _status(failing, crashed(KV))["servedTemplate"] == served
+    assert "servedTemplate" not in _status(service(), crashed(KV))
 
 
 def test_failing_pods_are_listed_first() -> None:
@@ -140,8 +189,17 @@ def test_failing_pods_are_listed_first() -> None:
     assert states[0]["failure"]["code"] == "KVCacheTooSmall"
 
 
-def test_a_thousand_failing_replicas_stay_small_and_valid() -> None:
-    long = record("UnknownFailure", "x" * 4000, suggestion="y " * 2000)
+@pytest.mark.parametrize(
+    "character",
+    [
+        pytest.param("x", id="plain"),
+        pytest.param("\u9577", id="three bytes of UTF-8"),
+        pytest.param('"', id="what JSON escapes"),
+        pytest.param("\x1b", id="a terminal's colours"),
+    ],
+)
+def test_a_thousand_failing_replicas_stay_small_and_valid(character: str) -> None:
+    long = record("UnknownFailure", character * 4000, suggestion="y " * 2000)
     pods = [crashed(long, times=index % 7 + 1) for index in range(1000)]
     states = {
         f"uid-mistral-{index}": EngineState(NOW, engine={"version": "1", "command": ["z" * 500] * 300})
@@ -150,7 +208,7 @@ def test_a_thousand_failing_replicas_stay_small_and_valid() -> None:
     status = _status(service().replicas(1000), *pods, states=states)
 
     assert len(status["replicaStates"]) == 32
-    assert len(json.dumps(status)) < 64 * 1024
+    assert len(json.dumps(status, ensure_ascii=False).encode()) < 64 * 1024
     Status.model_validate(status)
 
 
@@ -159,6 +217,10 @@ def test_a_rejected_first_spec_has_no_address() -> None:
 
     assert "url" not in status
     assert status["replicaSummary"] == "0/0"
+
+
+def test_a_message_is_cut_between_characters() -> None:
+    assert cut("\u9577" * 1000, 100).encode().decode() == f"{chr(0x9577) * 24}...{chr(0x9577) * 8}"
 
 
 def test_a_long_message_keeps_its_end() -> None:

@@ -1,0 +1,230 @@
+"""docs/benchmarks/README.md: the kept measurements as tables, made from the JSON files beside it. `make generate`."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fairlead_cli.bench.record import AgreementRecord, Compared, Machine, Measured, PlanRecord, Row, RuntimeRecord
+
+FOLDER = Path("docs/benchmarks")
+HEAD = """\
+# Measured
+
+<!-- Made by `make generate` from the JSON files of this folder. -->
+
+Every figure has its machine, versions, date and the command that made it. Ratios come from pairs: both servers are up, the two are
+measured one right after the other in the order A B, B A, and so on, and the median of the pairs' ratios stands with its 95 %
+interval by bootstrap. An interval wider than 0.04 is *too noisy*: it passes nothing. *once*: measured without pairs.
+"""
+#: File, heading, and the model of what it holds; the order of the page. A file that is not there is left out.
+FILES: tuple[tuple[str, str, type[RuntimeRecord | AgreementRecord | PlanRecord]], ...] = (
+    ("runtime-gpu.json", "The runtime against bare vLLM on a GPU", RuntimeRecord),
+    ("runtime-gpu-256.json", "The same at 256 streams, on a host with half the processor cores", RuntimeRecord),
+    ("runtime-cpu.json", "The runtime against bare vLLM on a CPU", RuntimeRecord),
+    ("front-end.json", "One front end's streams, with an engine that computes nothing", RuntimeRecord),
+    ("plan-gpu.json", "The KV cache as planned and as the engine reports it", PlanRecord),
+    ("agreement.json", "`fairlead bench` against vLLM's own benchmark", AgreementRecord),
+)
+
+
+def page(folder: Path) -> str:
+    """The whole page. Raises pydantic's ValidationError, naming the field, for a file of another shape."""
+    sections = [HEAD]
+    for name, heading, model in FILES:
+        path = folder / name
+        if path.exists():
+            record = model.model_validate_json(path.read_text(encoding="utf-8"))
+            about = _about_plan(record, name) if isinstance(record, PlanRecord) else _about(record, name)
+            sections.append(f"## {heading}\n\n{about}\n")
+            sections += [f"{table}\n" for table in _tables(record)]
+            sections += ["".join(f"- {note}\n" for note in record.notes)] if record.notes else []
+    return "\n".join(sections)
+
+
+def _about(record: Measured, name: str) -> str:
+    work = record.workload
+    versions = ", ".join(f"{what} {version}" for what, version in record.versions.items())
+    rows = [
+        ("data", f"[{name}]({name})"),
+        ("date", record.date),
+        ("machine", _where(record.machine)),
+        ("versions", versions),
+        ("model", work.model),
+        ("load", f"closed loop, {work.input_tokens:g} tokens in, {work.output_tokens:g} out, {work.mode}"),
+        ("engine's flags", " ".join(f"`{flag}`" for flag in work.flags)),
+        ("command", f"`{record.command}`"),
+    ]
+    return table(("", ""), [row for row in rows if row[1]])
+
+
+def _where(machine: Machine) -> str:
+    where = f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB" if machine.cores else machine.cpu
+    if not machine.gpu:
+        return where
+    memory = f", {machine.gpu_memory_gib} GiB each" if machine.gpu_memory_gib else ""
+    return f"{machine.gpus} x {machine.gpu}{memory}; {where}"
+
+
+def _about_plan(record: PlanRecord, name: str) -> str:
+    rows = [
+        ("data", f"[{name}]({name})"),
+        ("date", record.date),
+        ("machine", _where(record.machine)),
+        ("versions", ", ".join(f"{what} {version}" for what, version in record.versions.items())),
+        ("command", f"`{record.command}`"),
+    ]
+    return table(("", ""), rows)
+
+
+def _tables(record: RuntimeRecord | AgreementRecord | PlanRecord) -> Iterable[str]:
+    if isinstance(record, PlanRecord):
+        yield table(
+            ("configuration", "planned tokens", "reported tokens", "off by", "formula of", ""),
+            [
+                (
+                    row.config,
+                    f"{row.planned_kv_tokens:,}",
+                    f"{row.reported_kv_tokens:,}",
+                    f"{row.off:+.1%}",
+                    row.formula,
+                    row.verdict,
+                )
+                for row in record.rows
+            ],
+        )
+        return
+    if isinstance(record, AgreementRecord):
+        yield table(
+            ("server", "figure", "concurrency", "fairlead bench", "vLLM", "ratio", "95 %", "pairs", ""),
+            [
+                (
+                    row.server,
+                    row.figure,
+                    str(row.concurrency),
+                    f"{row.fairlead:,g}",
+                    f"{row.vllm:,g}",
+                    f"{row.ratio:.3f}",
+                    _interval(row.interval),
+                    str(row.pairs),
+                    row.verdict,
+                )
+                for row in record.rows
+            ],
+        )
+        return
+    yield from _runtime_tables(record)
+
+
+def _runtime_tables(record: RuntimeRecord) -> Iterable[str]:
+    yield table(
+        (
+            "profile",
+            "concurrency",
+            "bare tok/s",
+            "fairlead tok/s",
+            "ratio",
+            "95 %",
+            "pairs",
+            "asked",
+            "",
+            *_TIMES,
+            *_CPU,
+            "note",
+        ),
+        [_row(row) for row in record.rows],
+    )
+    if record.comparisons:
+        yield table(
+            ("compared with", "fairlead tok/s", "other tok/s", "ratio", "95 %", "asked", "", "note"),
+            [
+                (
+                    each.name,
+                    f"{each.fairlead_tok_s:,.1f}",
+                    f"{each.other_tok_s:,.1f}",
+                    *_judged(each),
+                    each.note,
+                )
+                for each in record.comparisons
+            ],
+        )
+    if record.probes:
+        yield table(
+            ("probe", "during", "asked", "failed", "p50 ms", "p99 ms", "worst ms"),
+            [
+                (
+                    f"`{each.path}`",
+                    each.during,
+                    str(each.count),
+                    str(each.failed),
+                    *(_number(value, ".1f") for value in (each.p50_ms, each.p99_ms, each.worst_ms)),
+                )
+                for each in record.probes
+            ],
+        )
+    if record.startups:
+        phases = list(dict.fromkeys(phase for start in record.startups for phase in start.phases))
+        yield table(
+            ("start", "profile", *(f"{phase} s" for phase in phases), "total s"),
+            [
+                (
+                    start.name,
+                    start.profile,
+                    *(f"{start.phases[phase]:.1f}" if phase in start.phases else "" for phase in phases),
+                    f"{start.total:.1f}",
+                )
+                for start in record.startups
+            ],
+        )
+
+
+_CPU = ("bare us/token", "fairlead us/token")
+_TIMES = ("TTFT p50 ms", "p99", "inter-token p50 ms", "p99")
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    times = (row.ttft_p50_ms, row.ttft_p99_ms, row.inter_token_p50_ms, row.inter_token_p99_ms)
+    ratio, interval, gate, verdict = _judged(row)
+    return (
+        row.profile,
+        str(row.concurrency),
+        _number(row.bare_tok_s, ",.1f"),
+        _number(row.fairlead_tok_s, ",.1f"),
+        ratio,
+        interval,
+        str(row.pairs) if row.interval else "",
+        gate,
+        verdict,
+        *(_number(value, ".2f") for value in times),
+        *(_number(value, ".1f") for value in (row.bare_cpu_us, row.fairlead_cpu_us)),
+        row.note,
+    )
+
+
+def _judged(what: Compared) -> tuple[str, str, str, str]:
+    gate = "" if what.gate is None else f"{what.gate:g}"
+    return _number(what.ratio, ".3f"), _interval(what.interval), gate, what.verdict
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown, without the columns that no row has anything in; the first column stays."""
+    used = [at for at in range(len(headings)) if at == 0 or any(row[at] for row in rows)]
+    lines = [[headings[at] for at in used], ["---"] * len(used), *([_cell(row[at]) for at in used] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README.md").write_text(page(folder), encoding="utf-8")

@@ -1,0 +1,136 @@
+"""Plans the memory of services whose model the hub shows, before they have a pod.
+
+A model is read once for each revision, in a thread and within seconds, and what was read is kept, also that it could not be: a plan
+never fails a reconcile and never blocks one. Nodes are listed page by page at most once a minute.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from fairlead_operator.controller.cluster import Cluster
+from fairlead_operator.controller.hub import Hub, UnreadableError
+from fairlead_operator.controller.kinds import NODES
+from fairlead_operator.controller.outcomes import ApiError
+from fairlead_operator.controller.store import Key
+from fairlead_operator.core import planning
+from fairlead_operator.core.checkpoint import Checkpoint
+from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.nodes import Node, read_node
+from fairlead_operator.core.rejection import Rejection
+from fairlead_operator.core.resolve import Resolved
+from fairlead_runtime.memory import Plan
+
+log = logging.getLogger(__name__)
+
+#: How long a listing of nodes is used.
+CACHED = timedelta(minutes=1)
+#: Models that are remembered; the one that was read first goes first.
+MOST_MODELS = 1000
+#: Models that are read at the same time.
+AT_ONCE = 4
+#: A new service waits so long for its model's plan and no longer, however many are before it.
+PATIENCE = timedelta(seconds=15)
+#: A hub that did not answer at all is left alone for so long, and nobody waits for it.
+SILENT = timedelta(minutes=10)
+
+_Revision = tuple[str, str]
+
+
+@dataclass
+class Planner:
+    """`wake` has a service looked at again when its model was read. `permitted`: whether nodes may be listed."""
+
+    cluster: Cluster
+    hub: Hub
+    wake: Callable[[Key], None]
+    permitted: bool = True
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    #: The last plan of each service.
+    plans: dict[Key, Plan] = field(default_factory=dict)
+    _read: dict[_Revision, Checkpoint | None] = field(default_factory=dict)
+    _waiting: dict[_Revision, set[Key]] = field(default_factory=dict)
+    _began: dict[_Revision, datetime] = field(default_factory=dict)
+    _silent_until: datetime | None = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _nodes: list[Node] | None = None
+    _until: datetime | None = None
+
+    async def judge(self, key: Key, service: Resolved, raw: Manifest) -> Rejection | bool:
+        """A refusal; or whether the service may go on now: False while its model is being read for the first time.
+
+        A service whose present spec was taken before goes on in any case.
+        """
+        self.plans.pop(key, None)
+        revision = planning.readable(service)
+        on = planning.accelerator(service, await self._listed()) if revision else None
+        if revision is None or on is None:
+            return True
+        if revision not in self._read:
+            if self._silent():
+                return True
+            self._begin(revision, key)
+            status = raw.get("status") or {}
+            taken = status.get("observedGeneration") == raw["metadata"]["generation"]
+            return bool(taken or self.now() - self._began[revision] >= PATIENCE)
+        checkpoint = self._read[revision]
+        plan = planning.make(service, checkpoint, on) if checkpoint else None
+        if plan is None:
+            return True
+        self.plans[key] = plan
+        return planning.refusal(plan, on, raw["metadata"].get("annotations") or {}) or True
+
+    def forget(self, key: Key) -> None:
+        """The service is gone."""
+        self.plans.pop(key, None)
+
+    def _silent(self) -> bool:
+        return self._silent_until is not None and self.now() < self._silent_until
+
+    def _begin(self, revision: _Revision, key: Key) -> None:
+        waiting = self._waiting.setdefault(revision, set())
+        if not waiting:
+            self._began[revision] = self.now()
+            task = asyncio.create_task(self._fetch(revision), name=f"read {revision[0]}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        waiting.add(key)
+
+    async def _fetch(self, revision: _Revision) -> None:
+        async with self._slots:
+            if not self._silent():
+                self._keep(revision, await self._ask(revision))
+        self._began.pop(revision, None)
+        for key in self._waiting.pop(revision, ()):
+            self.wake(key)
+
+    async def _ask(self, revision: _Revision) -> Checkpoint | None:
+        try:
+            return await asyncio.to_thread(self.hub.read, *revision)
+        except UnreadableError as why:
+            log.info("no plan for %s, its pods will make one: %s", revision[0], why)
+            if why.status == 0:
+                self._silent_until = self.now() + SILENT
+        except Exception:  # whatever a stranger's file does, services go on without a plan
+            log.exception("no plan for %s", revision[0])
+        return None
+
+    def _keep(self, revision: _Revision, found: Checkpoint | None) -> None:
+        if len(self._read) >= MOST_MODELS:
+            del self._read[next(iter(self._read))]
+        self._read[revision] = found
+
+    async def _listed(self) -> list[Node] | None:
+        if not self.permitted:
+            return None
+        if self._until is None or self.now() >= self._until:
+            self._until = self.now() + CACHED
+            try:
+                self._nodes = [read_node(node) async for node in self.cluster.each(NODES, None)]
+            except ApiError as refusal:
+                log.warning("nodes cannot be listed to plan for their accelerators: %s", refusal)
+                self._nodes = None
+        return self._nodes

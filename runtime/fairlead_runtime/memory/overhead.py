@@ -1,0 +1,94 @@
+"""What the engine takes beside weights and KV cache: the peak of one step at full batch, libraries' own memory, CUDA graphs.
+
+The engine measures it with a step of max_num_batched_tokens when it starts; here it is estimated from the shapes, with an error.
+FITTED figures come from one measurement: Mistral 7B's shape in bfloat16 on an H200 under vLLM 0.26, 8,192 tokens a step, at most 256
+requests: 0.93 GiB at the peak, 0.22 GiB else, 0.59 GiB of graphs.
+"""
+
+from typing import Final
+
+from fairlead_runtime.memory.architecture import ModelConfig
+from fairlead_runtime.memory.caches import Attention
+from fairlead_runtime.memory.quantization import DTYPE_BITS
+from fairlead_runtime.memory.specs import dtype_of
+from fairlead_runtime.memory.types import GIB, EngineSettings, Estimate
+
+#: FITTED. Vectors of the hidden size that are alive at the peak: input, residual, and the products before and after.
+HIDDEN_VECTORS: Final = 4
+#: FITTED. Workspaces of the libraries.
+OTHER: Final = int(0.22 * GIB)
+#: FITTED. One layer in one captured batch size.
+GRAPH_OF_LAYER: Final = int(0.59 * GIB) // (32 * 51)
+#: Of the estimates: that a peak is seen of which no shape tells, that experts are worked off in pieces, and that graphs of another
+#: model are as large.
+PEAK_ERROR, EXPERTS_ERROR, GRAPH_ERROR = 0.3, 0.6, 0.6
+LEAST_ERROR: Final = GIB // 4
+#: An encoder of images runs with its largest input too.
+TOWER_ERROR: Final = 2 * GIB
+
+
+def steps(settings: EngineSettings, gpu: int | None) -> tuple[int, int]:
+    """(tokens, requests) of one step at most, as the engine chooses where nothing is set: by the accelerator's memory."""
+    if settings.device == "cpu":
+        ranks = settings.tensor * settings.pipeline
+        tokens, requests = 2048 * ranks, 128 * ranks
+    elif gpu is not None and gpu >= 160 * GIB:
+        tokens, requests = 16_384, 1024
+    elif gpu is not None and gpu >= 70 * GIB:
+        tokens, requests = 8192, 1024
+    else:
+        tokens, requests = 2048, 256
+    tokens = settings.max_num_batched_tokens or tokens
+    return tokens, min(settings.max_num_seqs or requests, tokens)
+
+
+def activations(model: ModelConfig, settings: EngineSettings, tokens: int, requests: int) -> Estimate:
+    """The peak of a step, and the libraries'."""
+    width = DTYPE_BITS[dtype_of(model, settings)] // 8
+    body = (
+        tokens
+        * width
+        * (HIDDEN_VECTORS * model.hidden + max(_feed_forward(model), _attention(model)) // settings.tensor)
+    )
+    # Logits in 16 bits, and in 32 as probabilities and sorted.
+    sampling = tokens * width * model.hidden + requests * model.vocabulary * (width + 3 * 4)
+    peak = max(body, sampling)
+    error = (
+        LEAST_ERROR
+        + int((EXPERTS_ERROR if model.experts else PEAK_ERROR) * peak)
+        + (TOWER_ERROR if model.multimodal else 0)
+    )
+    return Estimate(peak + OTHER, error)
+
+
+def graphs(model: ModelConfig, settings: EngineSettings, requests: int) -> Estimate:
+    """Sizes are 1, 2, 4, then every 8 to 256 and every 16 to 512, up to twice the requests."""
+    if settings.eager or settings.device == "cpu":
+        return Estimate(0)
+    most = min(512, 2 * requests)
+    sizes = 3 + min(most, 255) // 8 + max(0, most - 240) // 16
+    layers = -(-len(model.layers) // settings.pipeline)
+    size = GRAPH_OF_LAYER * layers * sizes
+    return Estimate(size, int(GRAPH_ERROR * size))
+
+
+def lora(model: ModelConfig, settings: EngineSettings) -> Estimate:
+    """Room for adapters on every matrix of a layer, half of each split."""
+    if not settings.lora_rank:
+        return Estimate(0)
+    heads, kv_heads = model.heads * model.head_size, model.kv_heads * model.head_size
+    columns = 2 * (model.hidden + heads) + 2 * (model.hidden + kv_heads) + 3 * (model.hidden + model.intermediate)
+    width = DTYPE_BITS[dtype_of(model, settings)] // 8
+    layers = -(-len(model.layers) // settings.pipeline)
+    size = settings.lora_slots * settings.lora_rank * columns * width * layers
+    return Estimate(size, size // 2)
+
+
+def _feed_forward(model: ModelConfig) -> int:
+    """Elements for one token: gate and up side by side, and their product; the same and a result for each of its experts."""
+    return max(3 * model.intermediate, model.chosen * (3 * model.expert_width + model.hidden))
+
+
+def _attention(model: ModelConfig) -> int:
+    heads = sum(isinstance(cache, Attention) for caches in model.layers[:1] for cache in caches)
+    return (2 * model.heads + 2 * model.kv_heads) * model.head_size if heads else 4 * model.hidden

@@ -1,0 +1,75 @@
+"""The plan that the engine's front end makes when it knows the model and before anything is loaded.
+
+It reads config.json as the engine will, and the headers of weights that lie in a folder. Whatever cannot be read leaves the plan out:
+the engine finds the same and says it better. The accelerator is asked through the engine's platform, which needs no context on it.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fairlead_runtime import memory, planned
+from fairlead_runtime.config import Device, RuntimeConfig
+
+#: (name of a file, model, revision) -> its JSON, None where it cannot be had.
+Fetch = Callable[[str, str, str | None], Any]
+
+
+def plan(
+    config: RuntimeConfig, fetch: Fetch, gpu_bytes: Callable[[], int | None], environ: Mapping[str, str]
+) -> memory.Plan | None:
+    """None where the model cannot be read. fetch: for models that are no folder."""
+    folder = Path(config.model.path) if config.model.path else None
+    try:
+        document = (
+            _local(folder) if folder else fetch("config.json", config.model.repository or "", config.model.revision)
+        )
+        if document is None:
+            return None
+        model = memory.read_config(document)
+        weights = _weights(folder, model)
+        gpu = gpu_bytes() if config.device is Device.ACCELERATOR else None
+        return memory.plan(model, weights, planned.settings(config, environ), gpu)
+    except (OSError, ValueError) as error:
+        print(f"no plan of the memory: {error}", file=sys.stderr)
+        return None
+
+
+def _weights(folder: Path | None, model: memory.ModelConfig) -> memory.Weights | None:
+    """None where they are of a format that config.json does not tell of."""
+    if folder is None:
+        return memory.by_shape(model)
+    found = memory.in_folder(folder, model)
+    return found if found or any(folder.glob("*.gguf")) else memory.by_shape(model)
+
+
+def _local(folder: Path) -> Any:
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+
+
+def of_engine(config: RuntimeConfig) -> memory.Plan | None:
+    """By what is installed here."""
+    return plan(config, _from_hub, _accelerator, os.environ)
+
+
+def _from_hub(name: str, repository: str, revision: str | None) -> Any:
+    from vllm.transformers_utils.repo_utils import get_hf_file_to_dict  # noqa: PLC0415 - only inside the engine's image
+
+    try:
+        return get_hf_file_to_dict(name, repository, revision or "main")
+    except Exception as error:  # noqa: BLE001 - the hub's client has many; the engine meets it next and says what to do
+        print(f"no plan of the memory: {name} of {repository}: {error}", file=sys.stderr)
+        return None
+
+
+def _accelerator() -> int | None:
+    from vllm.platforms import current_platform  # noqa: PLC0415 - only inside the engine's image
+
+    try:
+        return int(current_platform.get_device_total_memory(0))
+    except Exception as error:  # noqa: BLE001 - drivers raise what they like; the engine meets it next
+        print(f"no plan of the memory: the accelerator does not say how much it has: {error}", file=sys.stderr)
+        return None

@@ -1,0 +1,175 @@
+"""Nothing is lost: hundreds of streams through the Service while pods come and go, each looked at to its last token.
+
+Real pods of the real runtime; only the engine is a script, so that pods are ready in seconds and every token is known. Nobody tries
+again: one answer that is not whole fails the test. 200 streams keep their connections, 200 open one for each request.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+
+from fairlead_cli import images
+from fairlead_cli.demo.kubectl import Kubectl
+from fairlead_cli.local.stack import Stack
+from serving.load import Clients, Counts, under, under_way
+
+from . import operator_pod, pods, scripted_image
+from .conftest import apply, service
+
+pytestmark = pytest.mark.timeout(300)
+
+NAME = "rope"
+REPLICAS = 3
+CLIENTS = Clients(pooled=180, library=20, fresh=200, whole=10, batches=10)
+#: Streams that began before and end after a replica refuses new requests, 15 s after it was asked to stop.
+LONG = Clients(pooled=90, library=20, fresh=90, tokens=(48, 60))
+#: Seconds until as many pods are Ready, and until the last of the old ones is gone.
+WITHIN = 150
+
+
+@pytest.fixture(scope="module")
+def address(local: Stack, kubectl: Kubectl, model: str) -> Iterator[tuple[str, int]]:
+    """Of a service with three replicas that are ready."""
+    image = scripted_image.build(lambda line: print(line, flush=True))
+    images.load(local.cluster, {"scripted": image})
+    manifest = service(
+        NAME,
+        model,
+        image=image.ref,
+        replicas=REPLICAS,
+        engine={"maxModelLen": 4096, "maxNumSeqs": 1024, "extraArgs": []},
+        serving={"requestTimeoutSeconds": 60},
+        resources={"cpu": "50m", "memory": "512Mi"},
+    )
+    operator_pod.wait_to_lead(kubectl)
+    apply(kubectl, manifest)
+    pods.wait_ready(kubectl, NAME, WITHIN, REPLICAS)
+    yield kubectl.get("service", NAME)["spec"]["clusterIP"], 80
+    kubectl.run("delete", "infs", NAME, "--ignore-not-found", "--wait", "--cascade=foreground", "--timeout=120s")
+
+
+@pytest.fixture
+def settle(capsys: pytest.CaptureFixture[str]) -> Callable[[str, Counts], None]:
+    """Prints the figures of a case, and fails when anything was lost."""
+
+    def settled(what: str, counts: Counts) -> None:
+        with capsys.disabled():
+            print(f"\n{counts.figures(what)}", flush=True)
+        lost = [(round(one.ended - counts.seen[0].asked, 1), one.kind, one.problem) for one in counts.lost]
+        assert (len(lost), lost[:5]) == (0, [])
+
+    return settled
+
+
+def change(kubectl: Kubectl, **spec: Any) -> None:
+    kubectl.run("patch", "infs", NAME, "--type=merge", "-p", json.dumps({"spec": spec}))
+
+
+@pytest.mark.parametrize("strategy", ["Surge", "Replace"])
+def test_a_rollout_loses_nothing(
+    address: tuple[str, int], kubectl: Kubectl, settle: Callable[[str, Counts], None], strategy: str
+) -> None:
+    old = pods.names(pods.of(kubectl, NAME))
+
+    with under(address, NAME, CLIENTS) as counts:
+        change(kubectl, rollout={"strategy": strategy}, engine={"maxNumSeqs": 1000 + len(strategy)})
+        pods.wait_ready(kubectl, NAME, WITHIN, REPLICAS, without=old)
+
+    settle(f"rollout ({strategy}) of 3 replicas", counts)
+
+
+def test_an_operator_killed_in_the_middle_of_a_rollout_loses_nothing(
+    address: tuple[str, int], kubectl: Kubectl, settle: Callable[[str, Counts], None]
+) -> None:
+    old = pods.names(pods.of(kubectl, NAME))
+
+    with under(address, NAME, CLIENTS) as counts:
+        change(kubectl, rollout={"strategy": "Auto"}, engine={"maxNumSeqs": 1022})
+        begun = lambda found: bool(pods.names(found) - old)  # noqa: E731
+        pods.wait(kubectl, NAME, WITHIN, begun, "a new pod")
+        operator_pod.kill(kubectl)
+        pods.wait_ready(kubectl, NAME, WITHIN, REPLICAS, without=old)
+        operator_pod.wait_to_lead(kubectl)
+
+    settle("rollout (Auto) of 3 replicas, operator killed", counts)
+
+
+def test_the_eviction_of_one_of_three_loses_nothing(
+    address: tuple[str, int], kubectl: Kubectl, settle: Callable[[str, Counts], None]
+) -> None:
+    evicted = pods.of(kubectl, NAME)[0]["metadata"]["name"]
+
+    with under(address, NAME, CLIENTS) as counts:
+        pods.evict(kubectl, evicted)
+        pods.wait_ready(kubectl, NAME, WITHIN, REPLICAS, without={evicted})
+
+    settle("eviction of 1 of 3 replicas", counts)
+
+
+def test_scaling_down_from_three_to_one_loses_nothing(
+    address: tuple[str, int],
+    kubectl: Kubectl,
+    settle: Callable[[str, Counts], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with under(address, NAME, CLIENTS) as counts:
+        busy = {pod["metadata"]["name"]: pods.unfinished(pod) for pod in pods.of(kubectl, NAME)}
+        kubectl.run("scale", f"infs/{NAME}", "--replicas=1")
+        pods.wait_ready(kubectl, NAME, WITHIN, 1)
+
+    (kept,) = pods.names(pods.of(kubectl, NAME))
+    with capsys.disabled():
+        print(f"\nscale-down: kept a replica with {busy[kept]} requests of {sorted(busy.values())}")
+    settle("scale-down from 3 to 1 replicas", counts)
+
+
+def test_suspending_the_only_replica_finishes_its_streams_and_sends_others_away_in_so_many_words(
+    address: tuple[str, int], kubectl: Kubectl, settle: Callable[[str, Counts], None]
+) -> None:
+    arrived: list[tuple[int, str | None]] = []
+
+    with under_way(address, NAME, LONG) as counts:
+        change(kubectl, suspend=True)
+
+        def gone(found: list[dict[str, Any]]) -> bool:
+            arrived.append(arrival(address))
+            return not found
+
+        pods.wait(kubectl, NAME, WITHIN, gone, "no pod left")
+
+    settle("suspension of the only replica", counts)
+    outcomes = Counter(arrived)
+    assert outcomes.keys() <= {(200, None), (503, "1"), (0, "Connection refused")}
+    assert outcomes[200, None] > 0, outcomes
+    assert arrival(address) == (0, "Connection refused")
+
+
+def arrival(address: tuple[str, int]) -> tuple[int, str | None]:
+    """What a request gets that comes now: status and Retry-After, or 0 and why there is no answer."""
+    connection = HTTPConnection(*address, timeout=60)
+    try:
+        connection.request("POST", "/generate", json.dumps({"prompt": "a", "max_tokens": 1}))
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.headers["Retry-After"]
+    except OSError as error:
+        return 0, error.strerror
+    finally:
+        connection.close()
+
+
+def test_deleting_the_service_finishes_its_streams(
+    address: tuple[str, int], kubectl: Kubectl, settle: Callable[[str, Counts], None]
+) -> None:
+    change(kubectl, suspend=False)
+    pods.wait_ready(kubectl, NAME, WITHIN, 1)
+
+    with under_way(address, NAME, LONG) as counts:
+        kubectl.run("delete", "infs", NAME, "--wait=false")
+        pods.wait(kubectl, NAME, WITHIN, lambda found: not found, "no pod left")
+
+    settle("deletion of the service", counts)

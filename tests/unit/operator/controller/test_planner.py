@@ -1,0 +1,211 @@
+"""Models are read once, in the background, and nothing that goes wrong there stops a service."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from fairlead_operator.controller.cluster import Cluster
+from fairlead_operator.controller.hub import Hub, UnreadableError
+from fairlead_operator.controller.outcomes import ApiError
+from fairlead_operator.controller.planner import AT_ONCE, PATIENCE, Planner
+from fairlead_operator.controller.store import Key
+from fairlead_operator.core.checkpoint import Checkpoint
+from fairlead_operator.core.rejection import Rejection
+from fairlead_runtime import memory
+from unit.operator.builders import NOW, ServiceBuilder, service
+
+CONFIG: dict[str, Any] = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16", "vocab_size": 128_256, "hidden_size": 8192,
+    "intermediate_size": 28_672, "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8,
+    "max_position_embeddings": 131_072,
+}  # fmt: skip
+
+
+@dataclass
+class FakeHub:
+    """Answers with a model of 131 GiB, or fails."""
+
+    failure: Exception | None = None
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def read(self, repository: str, revision: str = "") -> Checkpoint:
+        self.asked.append((repository, revision))
+        if self.failure:
+            raise self.failure
+        model = memory.read_config(CONFIG)
+        return Checkpoint(model, memory.by_shape(model))
+
+
+@dataclass
+class FakeCluster:
+    """Its nodes, or a refusal to list them."""
+
+    nodes: tuple[dict[str, Any], ...] = ()
+    refusal: ApiError | None = None
+    listed: int = 0
+
+    async def each(self, *_: object) -> AsyncIterator[dict[str, Any]]:
+        self.listed += 1
+        if self.refusal:
+            raise self.refusal
+        for node in self.nodes:
+            yield node
+
+
+class Bench:
+    """A planner among fakes."""
+
+    def __init__(
+        self, hub: FakeHub | None = None, cluster: FakeCluster | None = None, *, permitted: bool = True
+    ) -> None:
+        self.hub, self.cluster = hub or FakeHub(), cluster or FakeCluster()
+        self.woken: list[Key] = []
+        self.planner = Planner(cast("Cluster", self.cluster), cast("Hub", self.hub), self.woken.append, permitted)
+
+    async def judge(self, asked: ServiceBuilder, name: str = "mistral") -> Rejection | bool:
+        return await self.planner.judge(("ns", name), asked.resolved, asked.raw)
+
+    async def read(self) -> None:
+        """Return when all reading has ended."""
+        await asyncio.gather(*self.planner._tasks)
+
+
+def asking(memory_: str | None = "16Gi") -> ServiceBuilder:
+    asked = service().model("hf://org/model")
+    return asked.spec("placement", minAcceleratorMemory=memory_) if memory_ else asked
+
+
+def node(gib: int) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "n", "labels": {"nvidia.com/gpu.memory": str(gib * 1024)}},
+        "status": {"allocatable": {"nvidia.com/gpu": "8"}, "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+async def test_a_new_service_waits_while_its_model_is_read_and_is_then_judged() -> None:
+    bench = Bench()
+
+    assert await bench.judge(asking()) is False
+    await bench.read()
+    assert bench.woken == [("ns", "mistral")]
+    verdict = await bench.judge(asking())
+
+    assert isinstance(verdict, Rejection)
+    assert verdict.reason == "DoesNotFit"
+    assert bench.planner.plans[("ns", "mistral")].gpu == 16 * 2**30
+
+
+async def test_a_service_that_was_taken_before_does_not_wait() -> None:
+    asked = asking()
+    known = asked.with_status({"observedGeneration": asked.raw["metadata"]["generation"]})
+
+    assert await Bench().judge(known) is True
+
+
+async def test_services_of_one_model_read_it_once_and_are_all_woken() -> None:
+    bench = Bench()
+
+    for name in "abc":
+        await bench.judge(asking(), name)
+    await bench.read()
+    for name in "abc":
+        await bench.judge(asking(), name)
+
+    assert bench.hub.asked == [("org/model", "")]
+    assert {name for _, name in bench.woken} == set("abc")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(UnreadableError("404", 404), id="the hub does not show it"),
+        pytest.param(RuntimeError("a bug"), id="something nobody thought of"),
+    ],
+)
+async def test_what_cannot_be_read_is_not_asked_for_again_and_stops_nothing(failure: Exception) -> None:
+    bench = Bench(FakeHub(failure))
+
+    await bench.judge(asking())
+    await bench.read()
+
+    assert [await bench.judge(asking()) for _ in range(3)] == [True, True, True]
+    assert len(bench.hub.asked) == 1
+    assert bench.planner.plans == {}
+
+
+async def test_where_no_accelerator_is_known_the_hub_is_not_asked() -> None:
+    bench = Bench()
+
+    assert await bench.judge(asking(None)) is True
+    assert bench.hub.asked == []
+
+
+async def test_nodes_are_listed_once_for_all() -> None:
+    bench = Bench(cluster=FakeCluster((node(320),)))
+
+    await bench.judge(asking(None), "a")
+    await bench.read()
+    assert await bench.judge(asking(None), "a") is True
+    assert await bench.judge(asking(None), "b") is True
+
+    assert bench.cluster.listed == 1
+    assert bench.planner.plans[("ns", "b")].gpu == 320 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("cluster", "permitted"),
+    [
+        pytest.param(
+            FakeCluster(refusal=ApiError(403, "Forbidden", "no")), True, id="nodes may not be listed after all"
+        ),
+        pytest.param(FakeCluster((node(320),)), False, id="nodes are not to be listed"),
+    ],
+)
+async def test_without_nodes_the_least_memory_counts(cluster: FakeCluster, permitted: bool) -> None:  # noqa: FBT001
+    bench = Bench(cluster=cluster, permitted=permitted)
+
+    await bench.judge(asking())
+    await bench.read()
+
+    assert isinstance(await bench.judge(asking()), Rejection)
+
+
+async def test_a_service_that_is_gone_leaves_nothing() -> None:
+    bench = Bench()
+    await bench.judge(asking())
+    await bench.read()
+    await bench.judge(asking())
+
+    bench.planner.forget(("ns", "mistral"))
+
+    assert bench.planner.plans == {}
+
+
+async def test_nobody_waits_for_a_hub_that_does_not_answer() -> None:
+    bench = Bench(FakeHub(UnreadableError("timed out")))
+
+    await bench.judge(asking(), "a")
+    await bench.read()
+    other = service().model("hf://org/other").spec("placement", minAcceleratorMemory="16Gi")
+
+    assert await bench.judge(other, "b") is True
+    assert bench.hub.asked == [("org/model", "")]
+
+
+async def test_a_new_service_waits_for_seconds_only() -> None:
+    bench = Bench()
+    bench.planner.now = lambda: moment[0]
+    moment = [NOW]
+    for _ in range(AT_ONCE):
+        await bench.planner._slots.acquire()
+
+    assert await bench.judge(asking()) is False
+    moment[0] += PATIENCE
+    assert await bench.judge(asking()) is True
+
+    for _ in range(AT_ONCE):
+        bench.planner._slots.release()
+    await bench.read()

@@ -1,0 +1,131 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fairlead_operator.controller.kinds import Kind
+from fairlead_operator.controller.pod_events import MOST, PodEvents, creating_since, pod_event
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def pod(seconds: float = 30, **status: Any) -> dict[str, Any]:
+    """A pod that got its node so many seconds before noon."""
+    moment = (NOON - timedelta(seconds=seconds)).isoformat()
+    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": moment}
+    return {
+        "metadata": {"namespace": "ns", "name": "p", "uid": "u"},
+        "status": {"phase": "Pending", "conditions": [scheduled], **status},
+    }
+
+
+def waiting(reason: str) -> dict[str, Any]:
+    return {"containerStatuses": [{"state": {"waiting": {"reason": reason}}}]}
+
+
+@pytest.mark.parametrize(
+    ("given", "creating"),
+    [
+        pytest.param(pod(), True, id="no container status yet"),
+        pytest.param(pod(**waiting("ContainerCreating")), True, id="containers are being created"),
+        pytest.param(pod(**waiting("ErrImagePull")), False, id="the pod itself says what is wrong"),
+        pytest.param(pod(phase="Running"), False, id="running"),
+        pytest.param(pod(conditions=[]), False, id="no node"),
+        pytest.param({**pod(), "metadata": {"deletionTimestamp": "now", "uid": "u"}}, False, id="on its way out"),
+    ],
+)
+def test_which_pods_wait_for_their_containers(given: dict[str, Any], creating: bool) -> None:  # noqa: FBT001
+    assert (creating_since(given) is not None) == creating
+
+
+class Events:
+    """Stands in for Cluster, and counts."""
+
+    def __init__(self) -> None:
+        self.listings: list[str] = []
+
+    async def list_all(self, kind: Kind, namespace: str | None, **query: str) -> list[dict[str, Any]]:
+        self.listings.append(query["fieldSelector"])
+        raw = {"type": "Warning", "reason": "FailedMount", "message": "no", "count": 3, "metadata": {}}
+        return [{**raw, "lastTimestamp": "2026-11-24T11:59:00Z"}]
+
+
+async def test_events_are_listed_for_late_pods_only_and_remembered() -> None:
+    events, time = Events(), [NOON]
+    asked = PodEvents(events, now=lambda: time[0])  # type: ignore[arg-type]
+
+    early, again = await asked.of((pod(seconds=5),))
+    assert early == {}
+    assert again == NOON + timedelta(seconds=10)
+    assert events.listings == []
+
+    found, _ = await asked.of((pod(seconds=11),))
+    await asked.of((pod(seconds=11),))
+    assert found["u"][0].reason == "FailedMount"
+    assert events.listings == ["involvedObject.uid=u"]
+
+    time[0] += timedelta(seconds=16)
+    await asked.of((pod(seconds=11),))
+    assert len(events.listings) == 2
+
+
+def container(**status: Any) -> dict[str, Any]:
+    return {"containerStatuses": [status]}
+
+
+def ended(code: int, **status: Any) -> dict[str, Any]:
+    return container(lastState={"terminated": {"exitCode": code}}, state={"running": {}}, **status)
+
+
+@pytest.mark.parametrize(
+    ("given", "listed"),
+    [
+        pytest.param(pod(**waiting("ImagePullBackOff")), True, id="an image that cannot be pulled"),
+        pytest.param(pod(**waiting("CreateContainerConfigError")), True, id="a Secret that is not there"),
+        pytest.param(pod(phase="Running", **waiting("CrashLoopBackOff")), False, id="a crash has left a record"),
+        pytest.param(pod(phase="Running", **ended(137)), True, id="killed, perhaps by a probe"),
+        pytest.param(pod(phase="Running", **ended(0)), True, id="stopped, perhaps by a probe"),
+        pytest.param(pod(phase="Running", **ended(1)), False, id="ended by itself"),
+        pytest.param(pod(phase="Running", **ended(137, ready=True)), False, id="killed once, and Ready again"),
+        pytest.param(pod(phase="Running", **ended(137, ready=True, restartCount=3)), True, id="killed often"),
+        pytest.param({**pod(**waiting("ErrImagePull")), "metadata": {"deletionTimestamp": "now", "uid": "u"}}, False, id="on its way out"),
+    ],
+)  # fmt: skip
+async def test_which_pods_events_are_listed(given: dict[str, Any], listed: bool) -> None:  # noqa: FBT001
+    events = Events()
+
+    found, _ = await PodEvents(events, now=lambda: NOON).of((given,))  # type: ignore[arg-type]
+
+    assert (events.listings != []) == listed
+    assert ("u" in found) == listed
+
+
+async def test_a_refused_container_is_looked_at_again_for_its_count_and_a_killed_one_is_not() -> None:
+    asked = PodEvents(Events(), now=lambda: NOON)  # type: ignore[arg-type]
+
+    assert (await asked.of((pod(**waiting("ErrImagePull")),)))[1] == NOON + timedelta(seconds=15)
+    assert (await asked.of((pod(phase="Running", **ended(137)),)))[1] is None
+
+
+async def test_a_thousand_failing_pods_cost_a_handful_of_listings() -> None:
+    events = Events()
+    many = [{**pod(**waiting("ErrImagePull")), "metadata": {"namespace": "ns", "name": "p", "uid": f"u{n}", "creationTimestamp": f"{n:05}"}} for n in range(1000)]  # fmt: skip
+
+    found, _ = await PodEvents(events, now=lambda: NOON).of(tuple(reversed(many)))  # type: ignore[arg-type]
+
+    assert sorted(found) == sorted(f"u{n}" for n in range(MOST))
+
+
+async def test_nothing_is_looked_up_when_no_pod_waits() -> None:
+    events = Events()
+
+    assert await PodEvents(events, now=lambda: NOON).of((pod(phase="Running"),)) == ({}, None)  # type: ignore[arg-type]
+    assert events.listings == []
+
+
+def test_both_forms_of_an_event_are_read() -> None:
+    series = {"metadata": {}, "reason": "R", "series": {"count": 7, "lastObservedTime": "2026-11-24T11:00:00.5Z"}}
+    old = {"metadata": {"creationTimestamp": "2026-11-24T10:00:00Z"}, "reason": "R"}
+
+    assert (pod_event(series).count, pod_event(series).last_seen.microsecond) == (7, 500_000)
+    assert (pod_event(old).count, pod_event(old).last_seen.hour) == (1, 10)

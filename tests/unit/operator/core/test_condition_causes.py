@@ -1,0 +1,220 @@
+"""One pod, or none that could be made, and the condition that names what is wrong."""
+
+import pytest
+
+from fairlead_operator.core.conditions import conditions
+from fairlead_operator.core.seen import PodEvent
+from unit.operator.builders import (
+    PodBuilder,
+    ServiceBuilder,
+    crashed,
+    deployment,
+    event,
+    lost,
+    observed,
+    ready,
+    record,
+    replica_failure,
+    service,
+    starting,
+    unscheduled,
+    waiting,
+)
+from unit.operator.core.stated import CLAIM, GPU, KEYS, KV, stated
+
+
+def _events(*each: PodEvent) -> dict[str, object]:
+    return {"events": each}
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "pod", "more", "expected"),
+    [
+        # EngineHealthy
+        pytest.param("EngineHealthy", service(), crashed(KV), {}, "False/KVCacheTooSmall", id="a record"),
+        pytest.param("EngineHealthy", service(), crashed("Traceback\nboom"), {}, "False/UnknownFailure", id="a record that cannot be read"),
+        pytest.param("EngineHealthy", service(), crashed(record("FromTheFuture")), {}, "False/UnknownFailure", id="a code of a newer runtime"),
+        pytest.param("EngineHealthy", service(), crashed(KV, reason="OOMKilled", exit_code=137), {}, "False/HostOutOfMemory", id="killed for memory, whatever the record says"),
+        pytest.param("EngineHealthy", service(), crashed(exit_code=137), {}, "False/EngineDied", id="137 and nothing else"),
+        pytest.param("EngineHealthy", service(), crashed(exit_code=137), _events(event("Killing", "Container engine failed startup probe, will be restarted", seconds_ago=61)), "False/StartTimeout", id="killed by the startup probe"),
+        pytest.param("EngineHealthy", service(), crashed(exit_code=137), _events(event("Killing", "Container engine failed liveness probe, will be restarted", seconds_ago=61)), "False/EngineStalled", id="killed by the liveness probe"),
+        pytest.param("EngineHealthy", service(), crashed(exit_code=0), {}, "True/NoFailure", id="it stopped when asked to"),
+        pytest.param("EngineHealthy", service(), crashed(exit_code=0, times=3), {}, "False/EngineDied", id="stopped again and again, though nobody asks a pod that stays"),
+        pytest.param("EngineHealthy", service(), crashed(exit_code=0), _events(event("Killing", "Container engine failed liveness probe, will be restarted", seconds_ago=61)), "False/EngineStalled", id="it stopped properly, asked by the liveness probe"),
+        pytest.param("EngineHealthy", service(), crashed(KV).deleting(), {}, "True/NoFailure", id="a pod on its way out is no failure"),
+        pytest.param("EngineHealthy", service(), crashed(KV).old(), {}, "True/NoFailure", id="an old revision's failure is not told"),
+        pytest.param("EngineHealthy", service(), starting().ended_before(message=KV), {}, "False/KVCacheTooSmall", id="it runs again but is not ready"),
+        pytest.param("EngineHealthy", service(), ready().ended_before(message=KV), {}, "True/NoFailure", id="it is ready again"),
+        pytest.param("EngineHealthy", service(), ready(300).ended_before(exit_code=137).restarts(3), {}, "False/EngineDied", id="three restarts, ready for five minutes"),
+        pytest.param("EngineHealthy", service(), ready(601).ended_before(exit_code=137).restarts(3), {}, "True/NoFailure", id="three restarts, ready for ten minutes"),
+        pytest.param("EngineHealthy", service(), ready(300).ended_before(exit_code=137).restarts(2), {}, "True/NoFailure", id="two restarts"),
+        pytest.param("EngineHealthy", service(), waiting("ImagePullBackOff", 'Back-off pulling image "example.test/runtime:0.1.0"'), {}, "False/ImagePullFailed", id="the engine's image"),
+        pytest.param("EngineHealthy", service(), waiting("InvalidImageName"), {}, "False/ImagePullFailed", id="an image name that is none"),
+        pytest.param("EngineHealthy", service(), waiting("RunContainerError", "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0"), {}, "False/DriverTooOld", id="a driver too old"),
+        pytest.param("EngineHealthy", service(), waiting("ContainerCreating"), {}, "True/NoFailure", id="on its way"),
+        # ModelAvailable
+        pytest.param("ModelAvailable", service(), ready(), {}, "True/Loaded", id="ready"),
+        pytest.param("ModelAvailable", service(), starting(), {}, "Unknown/Loading", id="loading"),
+        pytest.param("ModelAvailable", service(), crashed(record("ModelNotFound", field="spec.model.uri")), {}, "False/ModelNotFound", id="a record about the model"),
+        pytest.param("ModelAvailable", service(), crashed(record("PermissionDenied")), {}, "False/PermissionDenied", id="files it may not read"),
+        pytest.param("ModelAvailable", service(), waiting("ErrImagePull", "example.test/mistral:7b: not found"), {}, "False/ModelNotFound", id="the model's image does not exist"),
+        pytest.param("ModelAvailable", service(), waiting("ErrImagePull", "failed to pull example.test/mistral:7b: 401 Unauthorized"), {}, "False/Unauthorized", id="the model's image needs credentials"),
+        pytest.param("ModelAvailable", service(), waiting("ErrImagePull", "failed to pull example.test/mistral:7b: dial tcp: connection refused"), {}, "False/HubUnreachable", id="the model's registry does not answer"),
+        pytest.param("ModelAvailable", service(), waiting("ErrImagePull", 'failed to pull example.test/mistral:7b: Head "https://example.test:40301/v2/mistral/manifests/401": dial tcp 10.0.0.1:40301: connect: connection refused'), {}, "False/HubUnreachable", id="a port and a tag are no status of HTTP"),
+        pytest.param("ModelAvailable", service(), waiting("ErrImagePull", "failed to pull example.test/mistral:7b: unexpected status from HEAD request to https://example.test/v2/denied/manifests/7b: 403 Forbidden"), {}, "False/Unauthorized", id="the model's registry forbids it"),
+        pytest.param("ModelAvailable", service(), waiting("ErrImagePull", "failed to pull example.test/mistral:7b: https://example.test/v2/denied/manifests/7b: not found"), {}, "False/ModelNotFound", id="a word in a name is no cause"),
+        pytest.param("ModelAvailable", service(), waiting("ContainerCreating"), _events(event("Failed", 'Failed to pull image "example.test/mistral:7b": not found')), "False/ModelNotFound", id="only an event tells of the model's image"),
+        pytest.param("ModelAvailable", CLAIM, unscheduled('0/1 nodes are available: persistentvolumeclaim "models" not found.'), {}, "False/VolumeNotFound", id="a claim that does not exist"),
+        pytest.param("ModelAvailable", CLAIM, unscheduled("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."), {}, "False/VolumeNotFound", id="a claim that is not bound"),
+        pytest.param("ModelAvailable", CLAIM, waiting("CreateContainerConfigError", 'failed to create subPath directory for volumeMount "model" of container "engine"'), {}, "False/ModelNotFound", id="a folder that the claim does not have"),
+        # Scheduled
+        pytest.param("Scheduled", service(), ready(), {}, "True/AllScheduled", id="it has a node"),
+        pytest.param("Scheduled", service(), lost(), {}, "False/NodeLost", id="its node does not answer"),
+        pytest.param("Scheduled", service(), lost().deleting(), {}, "Unknown/Scheduling", id="it is being replaced"),
+        pytest.param("EngineHealthy", service(), lost(), {}, "True/NoFailure", id="a lost node is no failure of the engine"),
+        pytest.param("Scheduled", service(), unscheduled(GPU), {}, "False/InsufficientAccelerators", id="no accelerator is free"),
+        pytest.param("Scheduled", service(), unscheduled("0/3 nodes are available: 3 Insufficient cpu."), {}, "False/Unschedulable", id="no CPU is free"),
+        pytest.param("Scheduled", service(), unscheduled("gated", "SchedulingGated"), {}, "False/Queued", id="a queue holds it"),
+        pytest.param("Scheduled", service(), unscheduled('0/1 nodes are available: persistentvolumeclaim "models" not found.'), {}, "Unknown/Scheduling", id="a missing claim is the model's trouble"),
+        # Accepted
+        pytest.param("Accepted", KEYS, waiting("ContainerCreating"), _events(event("FailedMount", 'MountVolume.SetUp failed for volume "api-keys" : secret "keys" not found')), "False/SecretNotFound", id="a Secret that does not exist"),
+        pytest.param("Accepted", KEYS, waiting("ContainerCreating"), _events(event("FailedMount", 'MountVolume.SetUp failed for volume "api-keys" : references non-existent secret key: all')), "False/SecretNotFound", id="a key that the Secret does not have"),
+        pytest.param("Accepted", service(), waiting("CreateContainerConfigError", 'secret "proxy" not found'), {}, "False/SecretNotFound", id="a variable's Secret"),
+        pytest.param("Accepted", service(), waiting("CreateContainerConfigError", "couldn't find key url in Secret models/proxy"), {}, "False/SecretNotFound", id="a variable's key"),
+        pytest.param("Accepted", KEYS, ready(), _events(event("FailedMount", 'MountVolume.SetUp failed for volume "api-keys" : secret "keys" not found')), "True/Valid", id="an old event of a pod that runs"),
+        pytest.param("Accepted", service(), waiting("ContainerCreating"), _events(event("FailedMount", 'MountVolume.SetUp failed for volume "config" : configmap "mistral-x" not found')), "True/Valid", id="our own ConfigMap is on its way"),
+        pytest.param("Accepted", service(), crashed(record("UnknownEngineArgument")), {}, "False/UnknownEngineArgument", id="a flag that the engine does not know"),
+        # Secured
+        pytest.param("Secured", KEYS, ready(), {}, "True/APIKeyRequired", id="a key"),
+        pytest.param("Secured", service(), ready(), {}, "False/NoAPIKey", id="no key"),
+    ],
+)  # fmt: skip
+def test_cause(kind: str, asked: ServiceBuilder, pod: PodBuilder, more: dict[str, object], expected: str) -> None:
+    assert stated(asked, pod, **more)[kind] == expected
+
+
+@pytest.mark.parametrize(
+    ("refusal", "expected"),
+    [
+        pytest.param(
+            'pods "mistral-x" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=1',
+            "False/QuotaExceeded",
+            id="quota",
+        ),
+        pytest.param(
+            'pods "mistral-x" is forbidden: violates PodSecurity "restricted:latest"',
+            "False/PodRejected",
+            id="Pod Security",
+        ),
+        pytest.param(
+            'pods "mistral-x" is forbidden: pod rejected: RuntimeClass "nvidia" not found',
+            "False/PodRejected",
+            id="runtime class",
+        ),
+    ],
+)
+def test_pods_that_cannot_be_made(refusal: str, expected: str) -> None:
+    live = deployment(service(), replica_failure(refusal))
+
+    assert stated(service(), children=(live,))["Scheduled"] == expected
+
+
+def test_an_evicted_pod_is_told_until_another_has_a_node() -> None:
+    gone = starting().failed("Evicted", "The node was low on resource: memory.").named("gone")
+
+    assert stated(service(), gone)["Scheduled"] == "False/Evicted"
+    assert stated(service(), gone, ready())["Scheduled"] == "True/AllScheduled"
+
+
+def test_an_evicted_pod_of_an_earlier_spec_is_not_told() -> None:
+    gone = starting().failed("Evicted", "The node was low on resource: memory.").named("gone").old()
+
+    assert stated(service(), gone)["Scheduled"] == "Unknown/Scheduling"
+
+
+def test_own_stopping_pods_that_hold_the_accelerators() -> None:
+    assert stated(service(), unscheduled(GPU), ready().deleting())["Scheduled"] == "False/WaitingForDrain"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "remedy"),
+    [
+        pytest.param(59, "wait until they have finished their requests", id="within its time"),
+        pytest.param(61, "kubectl delete pod mistral-1 --force", id="beyond its time: its node may be lost"),
+    ],
+)
+def test_what_to_do_about_a_stopping_pod(seconds: int, remedy: str) -> None:
+    seen = observed(service(), unscheduled(GPU), ready().deleting(seconds_ago=seconds))
+
+    assert conditions(seen)["Scheduled"].message.endswith(remedy)
+
+
+def test_the_engines_numbers_and_the_value_to_set_are_in_the_message() -> None:
+    assert (
+        conditions(observed(service(), crashed(KV)))["Ready"].message
+        == "4096 tokens need 2 GiB, 1.5 GiB are there; set spec.engine.maxModelLen to 3072"
+    )
+
+
+def test_what_only_the_user_can_do_names_the_field_even_if_the_engine_did_not() -> None:
+    silent = record("UnknownEngineArgument", "no such option: --shout", "", "")
+
+    assert (
+        conditions(observed(service(), crashed(silent)))["Ready"].message
+        == "no such option: --shout; remove or correct the argument (spec.engine.extraArgs)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "pod", "field"),
+    [
+        pytest.param(
+            CLAIM, unscheduled('persistentvolumeclaim "models" not found'), "spec.model.uri", id="the model's claim"
+        ),
+        pytest.param(
+            service().model("hf://a/b", cache={"claimName": "c"}),
+            unscheduled('persistentvolumeclaim "c" not found'),
+            "spec.model.cache.claimName",
+            id="the cache's claim",
+        ),
+    ],
+)
+def test_the_field_of_a_missing_claim_is_named(asked: ServiceBuilder, pod: PodBuilder, field: str) -> None:
+    assert field in conditions(observed(asked, pod))["ModelAvailable"].message
+
+
+@pytest.mark.parametrize(
+    ("volume", "field"), [("api-keys", "spec.serving.apiKeySecretRef"), ("hub-token", "spec.model.tokenSecretRef")]
+)
+def test_the_field_of_a_missing_secret_is_named(volume: str, field: str) -> None:
+    asked = (
+        service()
+        .model("hf://a/b", tokenSecretRef={"name": "s", "key": "k"})
+        .spec("serving", apiKeySecretRef={"name": "s", "key": "k"})
+    )
+    failed = event("FailedMount", f'MountVolume.SetUp failed for volume "{volume}" : secret "s" not found')
+
+    assert field in conditions(observed(asked, waiting("ContainerCreating"), events=(failed,)))["Accepted"].message
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        pytest.param(
+            service().spec("placement", queueName="team-a"),
+            "pod mistral-0 waits in queue team-a (kueue.x-k8s.io/admission); wait for its turn, raise the queue's quota, "
+            "or see that LocalQueue team-a exists in this namespace",
+            id="a queue of Kueue",
+        ),
+        pytest.param(
+            service(),
+            "pod mistral-0 is held back by kueue.x-k8s.io/admission; wait for the queue that holds the pod, or raise its quota",
+            id="somebody's gate",
+        ),
+    ],
+)
+def test_who_holds_a_pod_back(asked: ServiceBuilder, message: str) -> None:
+    pod = unscheduled("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated").of(asked)
+    pod["spec"]["schedulingGates"] = [{"name": "kueue.x-k8s.io/admission"}]
+
+    assert conditions(observed(asked, pod))["Scheduled"].message == message

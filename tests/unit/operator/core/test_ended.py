@@ -1,0 +1,34 @@
+"""Why a container ended, and what to do: from the runtime's record to the words of a condition."""
+
+import pytest
+
+from fairlead_operator.core.ended import last_end
+from fairlead_runtime.diagnosis import Failure
+from fairlead_runtime.termination import Record
+
+
+@pytest.mark.parametrize(
+    ("field", "suggestion", "remedy"),
+    [
+        pytest.param("spec.engine.maxModelLen", "3072", "set spec.engine.maxModelLen to 3072", id="a value"),
+        pytest.param(
+            "spec.resources.memory", "a larger size", "spec.resources.memory: a larger size", id="words need the field"
+        ),
+        pytest.param(
+            "spec.engine.gpuMemoryUtilizationPercent",
+            "lower spec.engine.gpuMemoryUtilizationPercent, or quantize.",
+            "lower spec.engine.gpuMemoryUtilizationPercent, or quantize",
+            id="words that name the field",
+        ),
+        pytest.param("", "it is started again", "it is started again", id="no field"),
+        pytest.param("spec.engine", "", "", id="nothing to suggest"),
+    ],
+)
+def test_what_to_do(field: str, suggestion: str, remedy: str) -> None:
+    record = Record(Failure("BadArgument", "message", field, suggestion), "loading")
+    ended = {"exitCode": 1, "reason": "Error", "message": record.to_json(), "finishedAt": "2026-01-01T00:00:00Z"}
+
+    problem = last_end({"state": {"terminated": ended}}, "pod-1", ())
+
+    assert problem is not None
+    assert (problem.code, problem.message, problem.field, problem.remedy) == ("BadArgument", "message", field, remedy)

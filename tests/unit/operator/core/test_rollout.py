@@ -1,0 +1,332 @@
+"""Surge or replace, hold or restore: from what is seen alone, so that a restarted operator decides the same."""
+
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from fairlead_operator.core import names
+from fairlead_operator.core.build import build_objects
+from fairlead_operator.core.build.revision import build_revision
+from fairlead_operator.core.conditions import conditions
+from fairlead_operator.core.moments import rfc3339
+from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.observe import observe
+from fairlead_operator.core.revisions import Failure, Revision, Rollout, attempt
+from fairlead_operator.core.seen import EngineState, Observed, Snapshot
+from fairlead_operator.core.status import build_status
+from unit.operator.builders import (
+    NOW,
+    PodBuilder,
+    ServiceBuilder,
+    crashed,
+    deployment,
+    overdue,
+    ready,
+    record,
+    replica_failure,
+    service,
+    snapshot,
+    starting,
+    unscheduled,
+)
+
+FORMER = service().replicas(2)
+WANTED = FORMER.spec("engine", seed=1)
+FULL = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+WRONG = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."
+TOO_SMALL = record("KVCacheTooSmall", "3072 tokens fit")
+
+
+def asks(**rollout: Any) -> ServiceBuilder:
+    """The changed spec with these fields of `rollout`."""
+    return WANTED.top(rollout=rollout)
+
+
+def waits(seconds: int, message: str = FULL, reason: str = "Unschedulable") -> PodBuilder:
+    """A pod that the scheduler has had no node for that long."""
+    pod = unscheduled(message, reason)
+    pod.facts["conditions"][0]["lastTransitionTime"] = rfc3339(NOW - timedelta(seconds=seconds))
+    return pod
+
+
+def live(asked: ServiceBuilder, *conditions: Manifest, replaces: str = "") -> Manifest:
+    """The Deployment as it is; `replaces`: one by one, for that reason."""
+    made = deployment(asked, *conditions)
+    if replaces:
+        made["metadata"]["annotations"] = {names.NO_ROOM: replaces}
+        made["spec"]["strategy"]["rollingUpdate"] = {"maxSurge": 0, "maxUnavailable": 1}
+    return made
+
+
+def history(asked: ServiceBuilder, failure: Failure | None = None) -> tuple[Manifest, ...]:
+    """The former revision has served, the wanted one is new."""
+    former = replace(FORMER.revision, served=True)
+    wanted = replace(asked.revision, number=2, failure=failure)
+    return tuple(build_revision(asked.resolved, revision) for revision in (former, wanted))
+
+
+def look(asked: ServiceBuilder, made: Manifest, *pods: Manifest, failure: Failure | None = None) -> Snapshot:
+    """In the middle of a rollout from FORMER to what is asked."""
+    return snapshot(asked, *pods, children=(made, *history(asked, failure)))
+
+
+def seen(asked: ServiceBuilder, made: Manifest, *pods: Manifest, failure: Failure | None = None) -> Observed:
+    return observe(look(asked, made, *pods, failure=failure), asked.outcome)
+
+
+def rollout(of: Observed) -> Rollout:
+    assert of.rollout is not None
+    return of.rollout
+
+
+def old(index: int, pod: PodBuilder | None = None) -> Manifest:
+    return (pod or ready()).named(f"old-{index}").of(FORMER)
+
+
+def new(index: int, pod: PodBuilder, asked: ServiceBuilder = WANTED) -> Manifest:
+    return pod.named(f"new-{index}").of(asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "made", "pods", "surge"),
+    [
+        pytest.param(asks(), live(FORMER), [old(0), old(1)], True, id="it begins: a surge is tried"),
+        pytest.param(asks(), live(FORMER, replaces="the last one found no room"), [old(0), old(1)], True, id="another rollout's strategy is not this one's"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(59))], True, id="no room yet"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(60))], False, id="no room for a minute"),
+        pytest.param(asks(surgeWaitSeconds=5), live(WANTED), [old(0), old(1), new(0, waits(5))], False, id="no room for as long as it may take"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(900, "held", "SchedulingGated"))], False, id="a queue does not let it in"),
+        pytest.param(asks(), live(WANTED, replica_failure('pods "x" is forbidden: exceeded quota: gpus')), [old(0), old(1)], False, id="the quota does not let it be made"),
+        pytest.param(asks(), live(WANTED, replica_failure("PodSecurity forbids it")), [old(0), old(1)], True, id="a policy refuses it: taking an old pod away would not help"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(900, WRONG))], True, id="no node has the label: taking an old pod away would not help"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1, ready().deleting()), new(0, waits(900))], True, id="a stopping pod still holds what will be free"),
+        pytest.param(asks(), live(WANTED), [old(0), new(0, ready()), new(1, waits(300))], True, id="the one before found room: this one waited for an old pod to drain"),
+        pytest.param(asks(), live(WANTED), [old(0), new(0, ready()), new(1, waits(60 + 335))], False, id="the old pod is long gone, and somebody else took its place"),
+        pytest.param(asks(), live(WANTED, replaces="full"), [old(0), new(0, starting())], False, id="it replaces: it goes on so"),
+        pytest.param(asks(), live(WANTED, replaces="full"), [new(0, ready()), new(1, starting())], False, id="until all are Ready"),
+        pytest.param(asks(), live(WANTED, replaces="full"), [new(0, ready()), new(1, ready())], True, id="it is over"),
+        pytest.param(asks(strategy="Surge"), live(WANTED), [old(0), old(1), new(0, waits(900))], True, id="a surge is insisted on"),
+        pytest.param(asks(strategy="Surge"), live(WANTED, replaces="full"), [old(0), new(0, starting())], True, id="a surge is insisted on from now on"),
+        pytest.param(asks(strategy="Replace"), live(FORMER), [old(0), old(1)], False, id="no surge is wanted"),
+    ],
+)  # fmt: skip
+def test_surge_or_replace(asked: ServiceBuilder, made: Manifest, pods: list[Manifest], surge: bool) -> None:  # noqa: FBT001
+    assert rollout(seen(asked, made, *pods)).surge == surge
+
+
+def test_the_strategy_and_its_cause_stand_in_the_deployment() -> None:
+    decided = rollout(seen(asks(), live(WANTED), old(0), old(1), new(0, waits(60))))
+    made = build_objects(asks().resolved, decided)[-1]
+    made["metadata"] |= {"generation": 2, "uid": "uid-deployment"}
+
+    again = rollout(seen(asks(), made, old(0), new(0, starting())))
+
+    assert made["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert (again.surge, again.no_room) == (False, decided.no_room)
+    assert "60 s: pod new-0 needs 1 nvidia.com/gpu" in decided.no_room
+
+
+def test_it_looks_again_when_the_wait_is_over() -> None:
+    of = seen(asks(), live(WANTED), old(0), old(1), new(0, waits(20)))
+
+    assert of.recheck_at == NOW + timedelta(seconds=40)
+
+
+FAILS = crashed(TOO_SMALL, times=2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "made", "pods", "blocked", "restored"),
+    [
+        pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, crashed(TOO_SMALL))], "", False, id="once may be chance"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, FAILS)], "KVCacheTooSmall", False, id="twice is enough: it holds where it surges"),
+        pytest.param(asks(onFailure="Restore"), live(WANTED), [old(0), old(1), new(0, FAILS)], "KVCacheTooSmall", True, id="unless it is to restore"),
+        pytest.param(asks(), live(WANTED, replaces="full"), [old(0), new(0, FAILS)], "KVCacheTooSmall", True, id="it restores where it replaces"),
+        pytest.param(asks(strategy="Replace"), live(WANTED, replaces="full"), [old(0), new(0, FAILS)], "KVCacheTooSmall", True, id="also if that was asked for"),
+        pytest.param(asks(onFailure="Hold"), live(WANTED, replaces="full"), [old(0), new(0, FAILS)], "KVCacheTooSmall", False, id="unless it is to hold"),
+        pytest.param(asks(), live(WANTED, replaces="full"), [new(0, FAILS)], "KVCacheTooSmall", True, id="even when no old pod is left"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, crashed(exit_code=137, times=4))], "", False, id="what a restart may cure is waited for"),
+        pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, crashed(exit_code=137, times=9))], "EngineDied", False, id="until the deadline"),
+        pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, starting())], "RolloutBlocked", False, id="a deadline without a cause"),
+        pytest.param(asks(), live(FORMER, overdue()), [old(0), old(1)], "", False, id="the deadline of the rollout before"),
+        pytest.param(asks(), live(WANTED), [new(0, ready()), new(1, ready())], "", False, id="all is well"),
+        pytest.param(asks().replicas(0), live(WANTED), [], "", False, id="nothing is wanted"),
+    ],
+)  # fmt: skip
+def test_hold_or_restore(
+    asked: ServiceBuilder,
+    made: Manifest,
+    pods: list[Manifest],
+    blocked: str,
+    restored: bool,  # noqa: FBT001
+) -> None:
+    decided = rollout(seen(asked, made, *pods))
+
+    assert (decided.failure.code if decided.failure else "") == blocked
+    assert decided.restored == restored
+    assert decided.target.template == (FORMER if restored else WANTED).revision.template
+
+
+def test_a_first_start_that_fails_is_no_rollout() -> None:
+    of = observe(snapshot(WANTED, FAILS), WANTED.outcome)
+
+    assert rollout(of).failure is None
+
+
+def test_without_a_revision_that_served_nothing_can_be_restored() -> None:
+    of = observe(
+        snapshot(asks(onFailure="Restore"), old(0), new(0, FAILS), live=WANTED), asks(onFailure="Restore").outcome
+    )
+
+    assert rollout(of).failure is not None
+    assert rollout(of).wanted.failure is None
+    assert not rollout(of).restored
+
+
+def failed(asked: ServiceBuilder, **spec: Any) -> Failure:
+    """What a try of this spec left behind."""
+    resolved = asked.top(**spec).resolved
+    return Failure("KVCacheTooSmall", "pod new-0: 3072 tokens fit", attempt(resolved.spec, {}))
+
+
+@pytest.mark.parametrize(
+    ("asked", "failure", "restored"),
+    [
+        pytest.param(asks(), failed(asks()), True, id="this try has failed"),
+        pytest.param(asks().replicas(5), failed(asks()), True, id="a scaler scales: that is no other try"),
+        pytest.param(asks(strategy="Surge"), failed(asks()), False, id="the user changes something: another try"),
+        pytest.param(asks(), None, False, id="nothing has failed"),
+    ],
+)
+def test_what_was_restored_stays_until_another_try(
+    asked: ServiceBuilder,
+    failure: Failure | None,
+    restored: bool,  # noqa: FBT001
+) -> None:
+    of = seen(asked, live(FORMER), old(0), old(1), failure=failure)
+
+    assert rollout(of).restored == restored
+
+
+def test_killed_between_the_two_writes_of_a_restore_the_end_is_the_same() -> None:
+    """The revision has failed, by its annotation; the Deployment does not know it yet."""
+    of = seen(asks(), live(WANTED, replaces="full"), old(0), new(0, FAILS), failure=failed(asks()))
+
+    assert rollout(of).restored
+    assert not rollout(of).surge, "a surge might find no room while the failed pod holds it"
+
+
+def test_the_annotation_to_retry_is_another_try() -> None:
+    asked = deepcopy(asks().raw)
+    asked["metadata"]["annotations"] = {names.RETRY: "1"}
+
+    of = seen(ServiceBuilder(asked), live(FORMER), old(0), old(1), failure=failed(asks()))
+
+    assert not rollout(of).restored
+
+
+def test_a_restored_service_says_what_happened_and_serves() -> None:
+    asked = asks().with_status({"lastFailure": {"code": "KVCacheTooSmall", "message": "x", "time": rfc3339(NOW), "pod": "new-0", "count": 2, "template": WANTED.revision.template.hash}})  # fmt: skip
+    at = look(asked, live(FORMER), old(0), old(1), failure=failed(asks()))
+    of = observe(at, asked.outcome)
+    status = build_status(at, asked.outcome, of)
+    said = conditions(of)
+
+    assert said["UpToDate"].reason == said["Ready"].reason == said["Stalled"].reason == "RolloutBlocked"
+    assert "KVCacheTooSmall, pod new-0: 3072 tokens fit" in said["UpToDate"].message
+    assert f"former revision {FORMER.revision.name} is restored" in said["UpToDate"].message
+    assert said["Available"].status == said["Scheduled"].status == said["EngineHealthy"].status == "True"
+    assert (status["updatedReplicas"], status["readyReplicas"], status["replicas"]) == (0, 0, 2)
+    assert status["lastFailure"]["count"] == 2
+
+
+ONE = asks().replicas(1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "made", "pods", "words"),
+    [
+        pytest.param(asks(), live(WANTED), [old(0), old(1)], "surging: a new pod is to be Ready before an old one goes", id="it begins"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, starting())], "surging, one accelerator set is free", id="room was found"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(1))], "old pods give way one by one, and 1 of 2 replicas serve meanwhile", id="no room yet"),
+        pytest.param(ONE, live(WANTED), [old(0), new(0, waits(1))], "and no replica serves until the new one is Ready", id="a single replica is warned in time"),
+        pytest.param(asks(strategy="Surge"), live(WANTED), [old(0), old(1), new(0, waits(900))], "waits for it, as spec.rollout.strategy asks", id="no room, and no other way"),
+        pytest.param(asks(), live(WANTED, replaces="no room was found"), [old(0), new(0, starting())], "replacing one by one, since no room was found; 1 of 2 replicas serve meanwhile", id="it gave up surging"),
+        pytest.param(asks(strategy="Replace"), live(WANTED), [old(0), new(0, starting())], "replacing one by one, as spec.rollout.strategy asks", id="as asked"),
+        pytest.param(asks(strategy="Replace").replicas(1), live(WANTED), [], "no replica serves until the new one is Ready", id="nothing serves now"),
+        pytest.param(ONE, live(WANTED, replaces="no room was found"), [old(0, ready().deleting()), new(0, waits(1))], "1 of 1 pods of this spec exist; replacing one by one, since no room was found; no replica serves until", id="the place of the old pod is empty yet"),
+        pytest.param(asks(strategy="Replace").replicas(1), live(WANTED), [new(0, ready())], "the next rollout replaces the only replica", id="said beforehand"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, FAILS)], "KVCacheTooSmall, 3072 tokens fit; 2 former pod(s) go on serving", id="it holds"),
+        pytest.param(asks(onFailure="Hold"), live(WANTED, replaces="x"), [new(0, FAILS)], "no former pod is left to serve", id="it holds, and nothing serves"),
+    ],
+)  # fmt: skip
+def test_what_up_to_date_says(asked: ServiceBuilder, made: Manifest, pods: list[Manifest], words: str) -> None:
+    assert words in conditions(seen(asked, made, *pods))["UpToDate"].message
+
+
+def test_a_revision_has_served_once_all_its_replicas_were_ready() -> None:
+    first: Revision = rollout(observe(snapshot(FORMER, ready(), starting()), FORMER.outcome)).wanted
+    then: Revision = rollout(observe(snapshot(FORMER, ready(), ready()), FORMER.outcome)).wanted
+
+    assert (first.served, then.served) == (False, True)
+
+
+HUB = service().replicas(2).model("hf://org/model", revision="main")
+ONE_COMMIT, OTHER_COMMIT = "1" * 40, "2" * 40
+
+
+def says(commit: str) -> EngineState:
+    """What the /state of a pod says."""
+    return EngineState(NOW, phase="ready", model={"revision": commit})
+
+
+def told(asked: ServiceBuilder, *commits: str) -> Observed:
+    """Ready pods, each with the commit that it told."""
+    states = {f"uid-mistral-{index}": says(commit) for index, commit in enumerate(commits)}
+    return observe(snapshot(asked, *[ready()] * len(commits), states=states), asked.outcome)
+
+
+@pytest.mark.parametrize(
+    ("asked", "commits", "expected"),
+    [
+        pytest.param(HUB, ["", ""], "", id="nobody has said yet"),
+        pytest.param(HUB, ["", ONE_COMMIT], ONE_COMMIT, id="the first to say"),
+        pytest.param(HUB, [OTHER_COMMIT, ONE_COMMIT], OTHER_COMMIT, id="of two, one"),
+        pytest.param(HUB, ["main; rm -rf", ""], "", id="a pod may say anything"),
+        pytest.param(HUB.model("hf://org/model", revision=ONE_COMMIT), [ONE_COMMIT, ONE_COMMIT], "", id="what does not move needs no pin"),
+    ],
+)  # fmt: skip
+def test_the_commit_that_is_pinned(asked: ServiceBuilder, commits: list[str], expected: str) -> None:
+    decided = rollout(told(asked, *commits))
+    pins = [made["data"] for made in build_objects(asked.resolved, decided) if made["metadata"]["name"] == asked.revision.name and made["kind"] == "ConfigMap"]  # fmt: skip
+
+    assert decided.wanted.commit == expected
+    assert pins == ([{"commit": expected}] if expected else [])
+
+
+def test_a_pin_stays_whatever_pods_say_later() -> None:
+    pinned = build_revision(HUB.resolved, replace(HUB.revision, commit=ONE_COMMIT))
+    states = {"uid-mistral-0": says(OTHER_COMMIT)}
+
+    of = observe(snapshot(HUB, ready(), children=(deployment(HUB), pinned), states=states), HUB.outcome)
+
+    assert rollout(of).wanted.commit == ONE_COMMIT
+
+
+@pytest.mark.parametrize(
+    ("commits", "reason"),
+    [
+        pytest.param([ONE_COMMIT, ONE_COMMIT], "AllPodsCurrent", id="the same"),
+        pytest.param([ONE_COMMIT, ""], "AllPodsCurrent", id="one has not said"),
+        pytest.param([ONE_COMMIT, OTHER_COMMIT], "MixedRevisions", id="two commits"),
+    ],
+)
+def test_replicas_that_serve_different_weights(commits: list[str], reason: str) -> None:
+    verdict = conditions(told(HUB, *commits))["UpToDate"]
+
+    assert verdict.reason == reason
+    if reason == "MixedRevisions":
+        assert "111111111111 is pinned, mistral-1 serves 222222222222; delete the pods" in verdict.message
