@@ -65,8 +65,9 @@ CLASS_DEFAULTS: Mapping[str, Mapping[str, object]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """layers: the caches of each. heads, kv_heads, hidden, intermediate, vocabulary: elements. experts: of a layer, 0 for none; chosen:
-    of them for one token; expert_width: one's intermediate elements. max_model_len: the length it was made for. dtype: of its checkpoint. state_dtype: of a recurrent state, "auto"
-    for the model's.
+    of them for one token; expert_width: one's intermediate elements. max_model_len: the length it was made for. any_length: its file
+    tells none, so that the engine takes whatever is asked. dtype: of its checkpoint. state_dtype: of a recurrent state, "auto" for the
+    model's.
     """
 
     architecture: str
@@ -80,6 +81,7 @@ class ModelConfig:
     vocabulary: int
     max_model_len: int
     dtype: str
+    any_length: bool = False
     experts: int = 0
     chosen: int = 0
     expert_width: int = 0
@@ -120,6 +122,7 @@ def read(document: object) -> ModelConfig:
         intermediate=text.whole("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size") or 4 * hidden,
         vocabulary=text.needed("vocab_size"),
         max_model_len=_length(top, text),
+        any_length=_told_length(text) is None,
         dtype=_dtype(top, text),
         experts=text.whole("num_experts", "moe_num_experts", "n_routed_experts", "num_local_experts", least=0) or 0,
         chosen=text.whole("num_experts_per_tok", "num_experts_per_token", "moe_topk", least=0) or 0,
@@ -182,8 +185,7 @@ def _heads(text: Keys, model_type: str) -> tuple[int, int, int, int]:
 
 def _length(top: Keys, text: Keys) -> int:
     """As the engine derives it."""
-    found = [length for name in _LENGTHS if (length := text.whole(name)) is not None]
-    length = text.whole("model_max_length") or (min(found) if found else LENGTH_OTHERWISE)
+    length = _told_length(text) or LENGTH_OTHERWISE
     rope = text.section("rope_parameters") or text.section("rope_scaling") or top.section("rope_scaling")
     if rope is None or "gemma3" in (top.text("model_type") or ""):
         return length
@@ -192,6 +194,11 @@ def _length(top: Keys, text: Keys) -> int:
         return text.whole("original_max_position_embeddings") or length
     factor = rope.number("factor", least=0.001, most=1e6)
     return length if kind in _SCALED_BEFORE or factor is None else int(length * factor)
+
+
+def _told_length(text: Keys) -> int | None:
+    found = [length for name in _LENGTHS if (length := text.whole(name)) is not None]
+    return text.whole("model_max_length") or min(found, default=None)
 
 
 def _dtype(top: Keys, text: Keys) -> str:

@@ -61,7 +61,7 @@ def plan(
     # A GPU engine prepares one more than runs in its stages.
     batches = engine.pipeline + (engine.device == "gpu")
     length = model.max_model_len if engine.max_model_len in (None, "Auto") else int(engine.max_model_len)
-    if length > model.max_model_len:
+    if length > model.max_model_len and not model.any_length:
         # The engine refuses that before it looks at any memory, unless it is told not to: its word is the one to hear.
         made_for = f"{length} tokens are more than the {model.max_model_len} that the model was made for"
         unknowns.append(Unknown("maxModelLen", made_for))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from architectures import LLAMA_70B, MISTRAL_7B
+from architectures import ARCHITECTURES, LLAMA_70B, MISTRAL_7B
 from fairlead_runtime import memory
 from fairlead_runtime.memory import GIB, EngineSettings, Plan, Verdict
 
@@ -61,6 +61,7 @@ def test_bytes_of_a_token(config: dict[str, Any], settings: dict[str, Any], expe
     pytest.param(MISTRAL_7B, 12, {"kv_cache_memory_bytes": 8 * GIB, "max_model_len": 4096}, Verdict.FITS, "", id="a cache of a given size is all that is asked of"),
     pytest.param(MISTRAL_7B, None, {"kv_cache_memory_bytes": GIB, "max_model_len": 16_384, "device": "cpu"}, Verdict.DOES_NOT_FIT, "spec.engine.maxModelLen", id="on a CPU the cache has a given size too"),
     pytest.param(MISTRAL_7B, None, {"kv_cache_memory_bytes": GIB, "max_model_len": 99_999, "device": "cpu"}, Verdict.UNKNOWN, "spec.engine.maxModelLen", id="a context beyond the model's own is the engine's to refuse"),
+    pytest.param(ARCHITECTURES["Mamba 2 2.7B"], None, {"kv_cache_memory_bytes": GIB, "max_model_len": 99_999, "device": "cpu", "state_dtype": "float32"}, Verdict.FITS, "", id="a model that tells no length of its own takes any"),
     pytest.param(MISTRAL_7B, None, {"kv_cache_memory_bytes": 4096, "device": "cpu"}, Verdict.DOES_NOT_FIT, "spec.engine.kvCacheMemory", id="a cache below one block"),
 ])  # fmt: skip
 def test_what_fits(
