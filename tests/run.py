@@ -1,6 +1,7 @@
 """Runs every suite with what it needs, and prints how long each took: `make test`.
 
-A suite over its time budget fails: a test that only passes on a patient machine is found here and not by its users.
+A suite over its time budget fails: a test that only passes on a patient machine is found here and not by its users. A few failures
+of a suite get a second look, alone: what passes then is named as unsteady, and what fails twice is a failure.
 `python tests/run.py unit api` runs those alone.
 """
 
@@ -49,6 +50,30 @@ SUITES = (
 BUILD_MINUTES = 20
 
 
+#: More failures than that in one suite are no accident.
+SECOND_LOOKS = 3
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a JUnit file tells; nothing when the run did not get so far as to write one."""
+
+    counts: Counter[str]
+    failed: Sequence[str]
+
+    @classmethod
+    def of(cls, written: Path) -> "Results":
+        """A test whose body passed and whose teardown failed counts as failed once."""
+        outcomes: dict[str, str] = {}
+        if written.exists():
+            for case in ET.parse(written).getroot().iter("testcase"):
+                name = f"{case.get('classname')}::{case.get('name')}"
+                found = {part.tag for part in case}
+                outcome = "failed" if found & {"failure", "error"} else "skipped" if "skipped" in found else "passed"
+                outcomes[name] = "failed" if outcomes.get(name) == "failed" else outcome
+        return cls(Counter(outcomes.values()), [name for name, outcome in outcomes.items() if outcome == "failed"])
+
+
 def main() -> int:
     """Zero when every test passed and every stage kept to its budget."""
     asked = sys.argv[1:]
@@ -57,6 +82,7 @@ def main() -> int:
         sys.exit(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(suite.name for suite in SUITES)}")
     report: list[tuple[str, float, float]] = []
     counts: Counter[str] = Counter()
+    unsteady: list[str] = []
 
     started = time.monotonic()
     build(suites)
@@ -64,20 +90,19 @@ def main() -> int:
 
     with TemporaryDirectory() as directory:
         for suite in suites:
-            results = Path(directory) / f"{suite.name}.xml"
             started = time.monotonic()
-            command = [sys.executable, "-m", "pytest", f"tests/{suite.name}", f"--junitxml={results}"]
-            code = subprocess.run(command, cwd=ROOT, check=False).returncode
+            found = run(f"tests/{suite.name}", Path(directory) / suite.name)
             report.append((suite.name, time.monotonic() - started, suite.minutes * 60))
-            counts += counted(results)
-            if code and not counted(results)["failed"]:
-                counts["failed"] += 1  # the run itself broke: a collection error, no tests, an interrupt
+            counts += found.counts
+            unsteady += found.unsteady
 
     late = [name for name, seconds, budget in report if seconds > budget]
     print()
     for name, seconds, budget in report:
         print(f"{name:10}{seconds:7.0f} s of {budget:5.0f} s{'  OVER BUDGET' if name in late else ''}")
     counts["failed"] += len(late)
+    for name in unsteady:
+        print(f"UNSTEADY: failed first, passed alone: {name}")
     print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
     return 1 if counts["failed"] else 0
 
@@ -96,16 +121,40 @@ def build(suites: Sequence[Suite]) -> None:
         engine.python(say)
 
 
-def counted(results: Path) -> Counter[str]:
-    """Passed, failed and skipped in a JUnit file; nothing when the run did not get so far as to write one."""
-    counts: Counter[str] = Counter()
-    if not results.exists():
-        return counts
-    for suite in ET.parse(results).getroot().iter("testsuite"):
-        failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        skipped = int(suite.get("skipped", 0))
-        counts += Counter(passed=int(suite.get("tests", 0)) - failed - skipped, failed=failed, skipped=skipped)
-    return counts
+@dataclass(frozen=True)
+class Outcome:
+    """counts: passed, failed and skipped. unsteady: the tests that failed first and passed when they ran again, alone."""
+
+    counts: Counter[str]
+    unsteady: Sequence[str] = ()
+
+
+def run(tests: str, folder: Path) -> Outcome:
+    """tests: a path for pytest. folder: for what it writes."""
+    folder.mkdir()
+    code, first = pytest(tests, folder, "first")
+    if not code:
+        return Outcome(first.counts)
+    if not first.failed:
+        return Outcome(
+            first.counts + Counter(failed=1)
+        )  # the run itself broke: a collection error, no tests, an interrupt
+    if len(first.failed) > SECOND_LOOKS:
+        return Outcome(first.counts)
+    say(f"\n{len(first.failed)} failed: a second look at them, alone")
+    code, second = pytest(tests, folder, "second", "--last-failed", "--last-failed-no-failures=none")
+    if code and not second.failed:
+        return Outcome(first.counts)
+    unsteady = [name for name in first.failed if name not in second.failed]
+    return Outcome(first.counts + Counter(passed=len(unsteady)) - Counter(failed=len(unsteady)), unsteady)
+
+
+def pytest(tests: str, folder: Path, name: str, *options: str) -> tuple[int, Results]:
+    """Its exit code, and what it wrote."""
+    written = folder / f"{name}.xml"
+    command = [sys.executable, "-m", "pytest", tests, f"--junitxml={written}", "-o", f"cache_dir={folder}/cache"]
+    code = subprocess.run([*command, "--durations=10", "--durations-min=5", *options], cwd=ROOT, check=False).returncode
+    return code, Results.of(written)
 
 
 def say(line: str) -> None:
