@@ -27,8 +27,8 @@ class Answer:
         return "" if self.code < 300 else str(self.body.get("message"))
 
 
-def connect(kubeconfig: Path) -> httpx.Client:
-    """A client that speaks as the kubeconfig's user."""
+def credentials(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
+    """The API server's URL, and what its user proves itself with."""
     content = yaml.safe_load(kubeconfig.read_text())
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
 
@@ -44,7 +44,13 @@ def connect(kubeconfig: Path) -> httpx.Client:
         certificate.flush()
         key.flush()
         context.load_cert_chain(certificate.name, key.name)
-    return httpx.Client(base_url=cluster["server"], verify=context, timeout=30)
+    return cluster["server"], context
+
+
+def connect(kubeconfig: Path) -> httpx.Client:
+    """A client that speaks as the kubeconfig's user."""
+    server, context = credentials(kubeconfig)
+    return httpx.Client(base_url=server, verify=context, timeout=30)
 
 
 @dataclass(frozen=True)
