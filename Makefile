@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check verify generate bench images lock clean
+.PHONY: help demo test check verify generate bench bench-scale images lock clean
 
 help: ## Show what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.ready: cli/bootstrap.py locks/bootstrap.txt locks/dev.txt pyproject.toml
 	@$(PYTHON) cli/bootstrap.py
@@ -29,9 +29,13 @@ generate: .venv/.ready ## Write crds/, the chart's copy of it and the pages in d
 	@$(BIN)/python -m fairlead_cli.conditions_page docs/conditions.md
 	@$(BIN)/python -m fairlead_cli.profiles_page docs/profiles.md
 	@$(BIN)/python -m fairlead_cli.benchmarks_page docs/benchmarks
+	@$(BIN)/python -m fairlead_cli.scale_page docs/benchmarks
 
-bench: .venv/.ready ## fairlead's runtime against bare vLLM on this machine's CPU, as ratios; writes docs/benchmarks/
+bench: .venv/.ready bench-scale ## bench-scale; fairlead's runtime against bare vLLM on this CPU, as ratios; writes docs/benchmarks/
 	@$(BIN)/python benchmarks/runtime_cpu.py; passed=$$?; $(BIN)/python -m fairlead_cli.benchmarks_page docs/benchmarks; exit $$passed
+
+bench-scale: .venv/.ready ## The operator with 1,000 services on simulated nodes; fails when worse than docs/benchmarks/operator-scale.json
+	@$(BIN)/python benchmarks/operator_scale.py --resources 1000
 
 images: .venv/.ready ## Build the operator's, the runtime's and the demo model's image, without Docker
 	@$(BIN)/fairlead images build

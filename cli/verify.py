@@ -12,6 +12,7 @@ GENERATED = (
     "docs/conditions.md",
     "docs/profiles.md",
     "docs/benchmarks/README.md",
+    "docs/benchmarks/operator-scale.md",
 )
 
 

@@ -47,7 +47,7 @@ def _about(record: Measured, name: str) -> str:
     rows = [
         ("data", f"[{name}]({name})"),
         ("date", record.date),
-        ("machine", _where(record.machine)),
+        ("machine", where(record.machine)),
         ("versions", versions),
         ("model", work.model),
         ("load", f"closed loop, {work.input_tokens:g} tokens in, {work.output_tokens:g} out, {work.mode}"),
@@ -57,7 +57,8 @@ def _about(record: Measured, name: str) -> str:
     return table(("", ""), [row for row in rows if row[1]])
 
 
-def _where(machine: Machine) -> str:
+def where(machine: Machine) -> str:
+    """One line about a machine."""
     where = f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB" if machine.cores else machine.cpu
     if not machine.gpu:
         return where
@@ -69,7 +70,7 @@ def _about_plan(record: PlanRecord, name: str) -> str:
     rows = [
         ("data", f"[{name}]({name})"),
         ("date", record.date),
-        ("machine", _where(record.machine)),
+        ("machine", where(record.machine)),
         ("versions", ", ".join(f"{what} {version}" for what, version in record.versions.items())),
         ("command", f"`{record.command}`"),
     ]

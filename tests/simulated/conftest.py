@@ -1,7 +1,6 @@
 """A whole control plane for the session: real controllers and scheduler, and nodes whose kubelets are simulated by kwok."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
@@ -12,22 +11,10 @@ from fairlead_cli.local import binaries, controlplane
 from fairlead_cli.local.controlplane import ControlPlane
 from simulated import policies
 from simulated.fates import STAGES
+from simulated.ground import ARGUMENTS, kwok_command
 from simulated.nodes import Pool
 
 __all__ = ["admin", "kubectl", "model_hub", "operator"]
-
-#: Addresses of pods: loopback, since the operator asks them for /state and nothing may leave the machine.
-PODS = "127.89.0.1/16"
-ARGUMENTS = {
-    "kube-controller-manager": [
-        "--kube-api-qps=500",
-        "--kube-api-burst=1000",
-        "--node-monitor-period=1s",
-        "--horizontal-pod-autoscaler-sync-period=1s",
-        # They refuse loopback addresses, again and again.
-        "--controllers=*,-endpointslice-controller,-endpoints-controller,-endpointslice-mirroring-controller",
-    ]
-}
 
 
 @pytest.fixture(scope="session")
@@ -42,19 +29,6 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         config.write_text(yaml.safe_dump_all(STAGES))
         started.start("kwok", kwok_command(kwok, started, config))
         yield started
-
-
-def kwok_command(program: Path, plane: ControlPlane, config: Path) -> list[str]:
-    """All nodes there are belong to it, and their Leases, without which they would be given up after 40 s."""
-    return [
-        str(program),
-        f"--kubeconfig={plane.kubeconfig}",
-        f"--config={config}",
-        "--manage-all-nodes",
-        "--node-lease-duration-seconds=40",
-        f"--cidr={PODS}",
-        "--node-ip=127.0.0.1",
-    ]
 
 
 @pytest.fixture(scope="session")
