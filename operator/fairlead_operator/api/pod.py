@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
 from fairlead_operator.api.fields import (
@@ -138,12 +138,42 @@ class Toleration(Model):
 AffinityPart = Annotated[
     dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
 ]
+#: Under this name a node affinity says which nodes the pods must have.
+REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def _readable(affinity: dict[str, Any]) -> dict[str, Any]:
+    """What the operator itself reads, to plan and to add to it, has the form that it has in a pod. Raises ValueError."""
+    required = affinity.get(REQUIRED)
+    if not isinstance(required, dict | None):
+        raise ValueError(f"{REQUIRED} must be an object")
+    for place, term in _objects(f"{REQUIRED}.nodeSelectorTerms", (required or {}).get("nodeSelectorTerms")):
+        for part in ("matchExpressions", "matchFields"):
+            for where, item in _objects(f"{place}.{part}", term.get(part)):
+                words = [item.get("key"), item.get("operator"), *_list(f"{where}.values", item.get("values"))]
+                if not all(isinstance(word, str) for word in words):
+                    raise ValueError(f"{where} must have a key, an operator and a list of values, all of them strings")
+    return affinity
+
+
+def _objects(place: str, items: Any) -> list[tuple[str, dict[str, Any]]]:
+    found = [(f"{place}[{number}]", item) for number, item in enumerate(_list(place, items))]
+    for where, item in found:
+        if not isinstance(item, dict):
+            raise ValueError(f"{where} must be an object")
+    return found
+
+
+def _list(place: str, items: Any) -> list[Any]:
+    if not isinstance(items, list | None):
+        raise ValueError(f"{place} must be a list")
+    return items or []
 
 
 class Affinity(Model):
     """Scheduling preferences, exactly as in a pod's spec."""
 
-    node_affinity: AffinityPart | None = None
+    node_affinity: Annotated[AffinityPart, AfterValidator(_readable)] | None = None
     """Nodes to require or prefer."""
     pod_affinity: AffinityPart | None = None
     """Pods to be near."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fairlead_operator.api.pod import REQUIRED
 from fairlead_operator.core.build.placement import MEMORY_LABEL
 from fairlead_operator.core.names import Manifest
 
@@ -82,7 +83,7 @@ def _limits(container: Manifest) -> dict[str, int]:
 
 
 def _affine(node: Node, affinity: Mapping[str, Any]) -> bool:
-    required = (affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    required = (affinity.get("nodeAffinity") or {}).get(REQUIRED)
     if not required:
         return True
     # Terms are alternatives; an empty one matches nothing.

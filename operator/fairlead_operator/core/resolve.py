@@ -3,6 +3,7 @@
 Total: every raw object ends in Resolved or Rejection. A Rejection touches no running pod.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -244,7 +245,8 @@ def _runtime_config(service: InferenceService, source: Source, drain_seconds: in
             max_num_seqs=engine.max_num_seqs,
             max_num_batched_tokens=engine.max_num_batched_tokens,
             gpu_memory_utilization_percent=engine.gpu_memory_utilization_percent,
-            kv_cache_memory_bytes=None if memory is None else int(amount(memory)),
+            # Part of a byte counts as a whole one, as Kubernetes has it.
+            kv_cache_memory_bytes=None if memory is None else math.ceil(amount(memory)),
             block_size=engine.block_size,
             dtype=engine.dtype.value if engine.dtype else None,
             kv_cache_dtype=engine.kv_cache_dtype,

@@ -4,6 +4,7 @@ import math
 from typing import Any, Final
 
 from fairlead_operator.api.fields import amount
+from fairlead_operator.api.pod import REQUIRED
 from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.resolve import Resolved
@@ -45,17 +46,17 @@ def _affinity(service: Resolved) -> Manifest:
     least = math.ceil(amount(asked.min_accelerator_memory) / 2**20) - 1
     demand = {"key": MEMORY_LABEL, "operator": "Gt", "values": [str(least)]}
     node = affinity.get("nodeAffinity", {})
-    required = node.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    required = node.get(REQUIRED) or {}
     # Terms are alternatives: the demand goes into each of them.
     terms = [
-        {**term, "matchExpressions": [*term.get("matchExpressions", ()), demand]}
+        {**term, "matchExpressions": [*(term.get("matchExpressions") or ()), demand]}
         for term in required.get("nodeSelectorTerms") or [{}]
     ]
     return {
         **affinity,
         "nodeAffinity": {
             **node,
-            "requiredDuringSchedulingIgnoredDuringExecution": {**required, "nodeSelectorTerms": terms},
+            REQUIRED: {**required, "nodeSelectorTerms": terms},
         },
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fairlead_operator.api.pod import REQUIRED
 from fairlead_operator.core.build.pod import build_pod_template, template_hash
 from fairlead_operator.core.resolve import Defaults, Resolved, resolve
 from unit.operator.builders import DEFAULTS, ServiceBuilder, service
@@ -185,6 +186,21 @@ def test_least_memory_goes_into_every_alternative_of_the_users_affinity() -> Non
 
     assert [len(each["matchExpressions"]) for each in terms] == [2, 2]
     assert terms[0]["matchExpressions"][1] == {"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": ["40959"]}
+
+
+@pytest.mark.parametrize(
+    "required",
+    [None, {}, {"nodeSelectorTerms": None}, {"nodeSelectorTerms": [{}]}, {"nodeSelectorTerms": [{"matchExpressions": None}]}],
+)  # fmt: skip
+def test_least_memory_goes_into_an_affinity_that_requires_nothing(required: Any) -> None:
+    own = {REQUIRED: required}
+
+    affinity = _pod(service().spec("placement", affinity={"nodeAffinity": own}, minAcceleratorMemory="40Gi"))[
+        "affinity"
+    ]
+
+    demand = {"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": ["40959"]}
+    assert affinity == {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [demand]}]}}}
 
 
 def test_a_model_claim_is_mounted_read_only_and_keeps_its_owner() -> None:

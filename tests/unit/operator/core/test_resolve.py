@@ -5,10 +5,22 @@ from typing import Any
 
 import pytest
 
+from fairlead_operator.api.pod import REQUIRED
 from fairlead_operator.core.rejection import Rejection, name_taken, refused_by_api_server
 from fairlead_operator.core.resolve import Defaults, resolve
 from fairlead_operator.core.source import Source, SourceKind, parse_source
 from unit.operator.builders import DEFAULTS, ServiceBuilder, service
+
+#: What nodes cannot be required by.
+NO_NODE_AFFINITIES: tuple[Any, ...] = (
+    "x",
+    [],
+    {"nodeSelectorTerms": "x"},
+    {"nodeSelectorTerms": ["x"]},
+    {"nodeSelectorTerms": [{"matchExpressions": {}}]},
+    {"nodeSelectorTerms": [{"matchFields": [{"key": "a", "operater": "In"}]}]},
+    {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "In", "values": [1]}]}]},
+)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +119,16 @@ def test_source(uri: str, expected: Source) -> None:
             id="a refused variable",
         ),
         pytest.param(service("1st"), "InvalidSpec", "metadata.name", id="a name that no Service can have"),
+        *(
+            pytest.param(
+                service().spec("placement", affinity={"nodeAffinity": {REQUIRED: required}}, **least),
+                "InvalidSpec",
+                "spec.placement.affinity.nodeAffinity",
+                id=f"a node affinity that requires {required!r}{' beside a least memory' if least else ''}",
+            )
+            for least in ({}, {"minAcceleratorMemory": "40Gi"})
+            for required in NO_NODE_AFFINITIES
+        ),
     ],
 )
 def test_rejected(asked: ServiceBuilder, reason: str, field: str) -> None:
@@ -147,6 +169,8 @@ def test_default_requests(asked: ServiceBuilder, cpu: str, memory: str, accelera
         pytest.param(service(), None, id="on accelerators the engine takes its share"),
         pytest.param(service().on_cpu(), None, id="on CPUs the runtime's own default holds"),
         pytest.param(service().on_cpu().spec("engine", kvCacheMemory="1Gi"), 2**30, id="what is asked for wins"),
+        pytest.param(service().spec("engine", kvCacheMemory="203m"), 1, id="part of a byte is a byte"),
+        pytest.param(service().spec("engine", kvCacheMemory="1500m"), 2, id="one and a half are two"),
     ],
 )
 def test_kv_cache_memory(asked: ServiceBuilder, expected: int | None) -> None:
