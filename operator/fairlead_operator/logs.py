@@ -40,9 +40,17 @@ class TextFormatter(logging.Formatter):
         return f"{text} {fields}" if fields else text
 
 
+def soften(record: logging.LogRecord) -> bool:
+    """kopf calls every request that it tries again an error. None of its errors is final: it is started anew when it ends."""
+    if record.name.startswith("kopf.") and record.levelno > logging.WARNING:
+        record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+    return True
+
+
 def configure(style: str, level: str) -> None:
     """Send all logs to stderr. kopf's own chatter is kept out: its errors matter, its progress is not ours."""
     handler = logging.StreamHandler()
+    handler.addFilter(soften)
     handler.setFormatter(
         JsonFormatter() if style == "json" else TextFormatter("%(asctime)s %(levelname)-7s %(message)s")
     )

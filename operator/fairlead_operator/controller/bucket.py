@@ -1,12 +1,13 @@
 """A token bucket: bounds what the operator may ask of the API server, whatever goes wrong inside it."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 
 
 class TokenBucket:
-    """`rate` tokens per second, at most `burst` saved up. `now` is a monotonic clock in seconds."""
+    """`rate` tokens per second, at most `burst` saved up. `now` is a monotonic clock in seconds. Threads may share it."""
 
     def __init__(self, rate: float, burst: float, now: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -14,18 +15,21 @@ class TokenBucket:
         self._now = now
         self._tokens = burst
         self._filled = now()
+        self._lock = threading.Lock()
 
     def reserve(self) -> float:
         """Take one token, in advance if need be; returns how many seconds to wait before using it."""
-        now = self._now()
-        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
-        self._filled = max(self._filled, now)
-        self._tokens -= 1.0
-        return max(0.0, -self._tokens / self._rate)
+        with self._lock:
+            now = self._now()
+            self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
+            self._filled = max(self._filled, now)
+            self._tokens -= 1.0
+            return max(0.0, -self._tokens / self._rate)
 
     def pause(self, seconds: float) -> None:
         """The server asked for silence (Retry-After): no token is given out before that."""
-        self._tokens = min(self._tokens, -seconds * self._rate)
+        with self._lock:
+            self._tokens = min(self._tokens, -seconds * self._rate)
 
     async def take(self) -> None:
         """Wait for the turn."""

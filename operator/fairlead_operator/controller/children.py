@@ -60,8 +60,12 @@ class Children:
         """The live child, None when there is none yet. What the store does not show is read from the server."""
         kind = kind_of(manifest["apiVersion"], manifest["kind"])
         live = self.store.get(kind, place(manifest)) or await self.cluster.get(kind, *place(manifest))
-        if live is None or names.is_controlled_by(live, uid(service)):
-            return slim(live) if live else None
+        if live is None:
+            return None
+        if names.is_controlled_by(live, uid(service)):
+            # Whatever the watches showed of it before may have been taken out again: status must not miss it.
+            self.store.observe(kind, slim(live))
+            return slim(live)
         if _of_predecessor(live, service):
             raise NotYetError(f"{kind.name} of the deleted InferenceService of this name is still there", SOON)
         references = live["metadata"].get("ownerReferences") or ()

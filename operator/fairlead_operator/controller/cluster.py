@@ -196,7 +196,7 @@ class Cluster:
                 return answer
             if code != 429 or last:
                 raise ApiError(code, answer.get("reason") or "Unknown", answer.get("message") or str(answer))
-            self._bucket.pause(min(float(headers.get("Retry-After") or 1), LONGEST_RETRY_AFTER))
+            self._bucket.pause(_seconds(headers.get("Retry-After")))
         raise AssertionError("the last try returns or raises")
 
     async def _send(
@@ -221,6 +221,15 @@ def _parsed(text: bytes) -> Any:
         return json.loads(text) if text else {}
     except ValueError:
         return {"message": text[:200].decode(errors="replace")}
+
+
+def _seconds(retry_after: str | None) -> float:
+    """How long to be silent; one second where the server names no number, as with a date."""
+    try:
+        asked = float(retry_after or 1)
+    except ValueError:
+        asked = 1.0
+    return min(max(asked, 0.0), LONGEST_RETRY_AFTER)
 
 
 def _with_uid(manifest: Manifest, known_uid: str | None) -> Manifest:

@@ -6,7 +6,9 @@ One loader for both clients, the kubernetes package's and kopf's, so that they c
 import os
 from pathlib import Path
 
+import aiohttp
 import kopf
+from aiohttp.client_middlewares import ClientMiddlewareType
 from kubernetes.aio import client, config
 from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
 
@@ -25,12 +27,15 @@ async def load() -> client.Configuration:
     return configuration
 
 
-async def for_kopf() -> kopf.ConnectionInfo:
-    """The same connection in kopf's terms; called again whenever the server answers 401, so a rotated token is read anew."""
+async def for_kopf(pacing: ClientMiddlewareType) -> kopf.AiohttpSession:
+    """The same connection in kopf's terms; called again whenever the server answers 401, so a rotated token is read anew.
+
+    `pacing` sees each request: kopf's own are not bounded, and it may ask as fast as the server refuses.
+    """
     configuration = await load()
     header = await configuration.get_api_key_with_prefix("BearerToken")
     scheme, _, token = (header or "").rpartition(" ")
-    return kopf.ConnectionInfo(
+    known = kopf.ConnectionInfo(
         server=configuration.host,
         ca_path=configuration.ssl_ca_cert,
         insecure=not configuration.verify_ssl,
@@ -39,3 +44,10 @@ async def for_kopf() -> kopf.ConnectionInfo:
         scheme=scheme.capitalize() or None,
         token=token or None,
     )
+    # As kopf would make it; kopf closes it.
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=known.as_ssl_context()),
+        headers=known.as_http_headers(),
+        middlewares=(pacing,),
+    )
+    return kopf.AiohttpSession(server=known.server, aiohttp_session=session)

@@ -2,9 +2,11 @@
 
 Watches lose things: after an expired one, whatever was deleted meanwhile is never reported. So what the listing does not
 have and is older than it goes from the store; what the store does not have, or only older, must arrive within a minute.
+When kopf lists again, something may have been lost: then it is looked at once.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.kinds import WATCHED, Kind
 from fairlead_operator.controller.outcomes import ApiError
 from fairlead_operator.controller.store import Key, Place, Store, owner, place, uid, version
+from fairlead_operator.core.names import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -41,29 +44,50 @@ class Freshness:
     #: What is wrong with the last comparison, and since when; empty when it went well.
     _trouble: str = ""
     _since: float = 0.0
+    #: Since when it has shown the store behind; None when it did not, or could not be made.
+    _behind_since: float | None = None
+    _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _restarted: float = float("-inf")
 
     async def run(self) -> None:
         """Compare for ever."""
         while True:
+            self._asked.clear()
             try:
-                trouble = await self._settle()
+                trouble, listed = await self._settle(), True
             except ApiError as failure:
-                trouble = f"the API server cannot be listed: {failure}"
+                trouble, listed = f"the API server cannot be listed: {failure}", False
                 log.warning(trouble)
-            self._judge(trouble)
-            await asyncio.sleep(RETRY if trouble else INTERVAL)
+            self._judge(trouble, listed=listed)
+            await asyncio.sleep(RETRY)
+            if not trouble:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._asked.wait(), INTERVAL - RETRY)
 
-    def _judge(self, trouble: str) -> None:
+    def look(self) -> None:
+        """Compare soon: the watches began anew, and do not know what was deleted meanwhile."""
+        if self.synced.is_set():
+            self._asked.set()
+
+    def _judge(self, trouble: str, *, listed: bool = True) -> None:
         if trouble and not self._trouble:
             self._since = self.now()
         self._trouble = trouble
+        if not trouble or not listed:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = self.now()
         if not trouble:
             self.synced.set()
-        elif self.overdue() and self.synced.is_set() and self.now() - self._restarted > PATIENCE:
+        elif self.behind() and self.synced.is_set() and self.now() - self._restarted > PATIENCE:
             self._restarted = self.now()
-            log.error("the watches are restarted: %s", trouble)
+            log.warning("the watches are restarted: %s", trouble)
             self.restart()
+
+    def behind(self) -> str:
+        """What the watches have owed us for longer than PATIENCE, or nothing: an API server that is away is no fault of theirs."""
+        since = self._behind_since
+        return self._trouble if since is not None and self.now() - since > PATIENCE else ""
 
     def overdue(self) -> str:
         """What has been wrong for longer than PATIENCE, or nothing."""
@@ -93,7 +117,7 @@ class Freshness:
             for obj in self.store.all(kind):
                 inside = namespace in {None, obj["metadata"].get("namespace")}
                 if inside and uid(obj) not in there and version(obj) <= revision:
-                    self._drop(kind, place(obj), uid(obj), owner(kind, obj))
+                    self._drop(kind, obj, revision)
             gaps = ((kind, place(item), version(item)) for item in listed)
             missing += [gap for gap in gaps if self._behind(*gap)]
         return missing
@@ -102,8 +126,9 @@ class Freshness:
         known = self.store.get(kind, where)
         return known is None or version(known) < listed
 
-    def _drop(self, kind: Kind, where: Place, identity: str, service: Key | None) -> None:
-        if self.store.remove(kind, where, identity):
-            log.warning("%s %s/%s is gone; no watch had told", kind.name, *where)
+    def _drop(self, kind: Kind, obj: Manifest, revision: int) -> None:
+        service = owner(kind, obj)
+        if self.store.end(kind, place(obj), uid(obj), revision):
+            log.warning("%s %s/%s is gone; no watch had told", kind.name, *place(obj))
             if service is not None:
                 self.changed(service)

@@ -21,12 +21,17 @@ from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, WATCHED, Kind
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.outcomes import ApiError
+from fairlead_operator.controller.pacing import Pacing
 from fairlead_operator.core.names import Manifest
 
 log = logging.getLogger(__name__)
 
 #: The longest wait between two tries of kopf, and between two kopfs, in seconds.
 LONGEST_WAIT = 30.0
+#: Seconds for one page of a list.
+REQUEST_TIMEOUT = 30.0
+#: A watch on which nothing came for so many seconds is dead: the API server sends a bookmark every minute.
+SILENCE = 70.0
 #: Seconds between looks for the CRD while it is missing.
 CRD_POLL = 2.0
 #: A kopf that lived so many seconds was well: its successor starts without a longer wait.
@@ -58,6 +63,7 @@ class Informer:
     namespaces: tuple[str, ...]
     cluster: Cluster
     metrics: Metrics
+    pacing: Pacing
     seen: Callable[[Kind, Manifest], None]
     gone: Callable[[Kind, Manifest], None]
     #: Why nothing is watched now, or nothing.
@@ -93,11 +99,11 @@ class Informer:
             try:
                 if await self.cluster.served(INFERENCE_SERVICES):
                     return True
-                trouble = MISSING_CRD
+                trouble, level = MISSING_CRD, logging.ERROR
             except ApiError as failure:
-                trouble = f"the API server cannot be reached: {failure}"
+                trouble, level = f"the API server cannot be reached: {failure}", logging.WARNING
             if trouble != self.trouble:
-                log.error(trouble)
+                log.log(level, trouble)
             self.trouble = trouble
             await self._pause(CRD_POLL)
         return False
@@ -143,8 +149,8 @@ class Informer:
         registry = kopf.OperatorRegistry()
 
         @kopf.on.login(registry=registry)
-        async def login(**_: Any) -> kopf.ConnectionInfo:
-            return await connection.for_kopf()
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            return await connection.for_kopf(self.pacing)
 
         for kind in WATCHED:
             self._register(registry, kind, outer)
@@ -172,11 +178,12 @@ class Informer:
         settings = kopf.OperatorSettings()
         settings.scanning.disabled = True
         settings.posting.enabled = False
-        settings.networking.request_timeout = 30
+        settings.networking.request_timeout = REQUEST_TIMEOUT
         settings.networking.connect_timeout = 10
         settings.networking.error_backoffs = EndlessBackoffs()
         settings.watching.server_timeout = 600
         settings.watching.client_timeout = 660
+        settings.watching.inactivity_timeout = SILENCE
         settings.watching.chunk_size = 500
         for kind in WATCHED:
             if kind.selector:

@@ -20,6 +20,7 @@ from fairlead_operator.controller.informer import Informer
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, Kind
 from fairlead_operator.controller.metrics import Metrics, StoreCollector
 from fairlead_operator.controller.outcomes import LostLeaseError, NotYetError
+from fairlead_operator.controller.pacing import Pacing
 from fairlead_operator.controller.planner import Planner
 from fairlead_operator.controller.pod_events import PodEvents
 from fairlead_operator.controller.reconciler import Reconciler, Report
@@ -70,8 +71,9 @@ class Operator:
             lost=lambda why: self._lost(loop, why),
         )
         bucket = TokenBucket(settings.api_requests_per_second, 2 * settings.api_requests_per_second)
+        pacing = Pacing(bucket, self.metrics, lambda: self._relisted(loop))
         self.cluster = Cluster(await connection.load(), bucket, self.metrics, self.lease.check)
-        self.informer = Informer(settings.namespaces, self.cluster, self.metrics, self._seen, self._gone)
+        self.informer = Informer(settings.namespaces, self.cluster, self.metrics, pacing, self._seen, self._gone)
         self.freshness = Freshness(self.store, self.cluster, settings.namespaces, self.informer.restart, self.queue.add)
         self.engines = Engines(self.store, self.metrics, self.queue.add, self._unreachable)
         self.autoscaler = Autoscaler(self.store, self.cluster, self.engines, self.queue.add, lambda: self.lease.held)
@@ -155,6 +157,9 @@ class Operator:
     def _won(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.call_soon_threadsafe(self._leading.set)
 
+    def _relisted(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon_threadsafe(self.freshness.look)
+
     def _lost(self, loop: asyncio.AbstractEventLoop, why: str) -> None:
         log.critical("leadership is lost, the process ends: %s", why)
         loop.call_soon_threadsafe(self.stop, 1)
@@ -178,7 +183,7 @@ class Operator:
             self._enqueue(kind, obj)
 
     def _gone(self, kind: Kind, obj: Manifest) -> None:
-        self.store.remove(kind, place(obj), uid(obj))
+        self.store.end(kind, place(obj), uid(obj), version(obj))
         self.children.forget(uid(obj))
         self._enqueue(kind, obj)
 
@@ -275,4 +280,4 @@ class Operator:
 
     def _unwell(self) -> str:
         """Liveness: watches that are dead although they were restarted."""
-        return self.freshness.overdue()
+        return self.freshness.behind()

@@ -7,6 +7,7 @@ a listing (see freshness.py) drops what is gone. Belongs to one event loop; no l
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from fairlead_operator.core.names import Manifest
 
 #: Other groups have kinds of our name.
 _GROUP = f"{INFERENCE_SERVICES.group}/"
+#: Ends that are remembered: late news of what has ended comes within minutes, if at all.
+REMEMBERED = 10_000
 #: Namespace and name of an InferenceService.
 Key = tuple[str, str]
 Place = tuple[str, str]
@@ -66,6 +69,8 @@ class Store:
     _shelves: dict[Kind, _Shelf] = field(default_factory=lambda: {kind: _Shelf() for kind in WATCHED})
     #: Our own writes that no watch has shown yet: uid -> (resourceVersion, time of the response).
     _unseen: dict[str, tuple[int, float]] = field(default_factory=dict)
+    #: What has ended: uid -> its last resourceVersion.
+    _ended: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
 
     def observe(self, kind: Kind, obj: Manifest) -> bool:
@@ -79,6 +84,8 @@ class Store:
             self._unseen[uid(obj)] = (version(obj), self.now())
 
     def _put(self, kind: Kind, obj: Manifest) -> bool:
+        if version(obj) <= self._ended.get(uid(obj), -1):
+            return False
         shelf = self._shelves[kind]
         where = place(obj)
         known = shelf.objects.get(where)
@@ -91,6 +98,16 @@ class Store:
         if service is not None:
             shelf.by_owner.setdefault(service, set()).add(where)
         return True
+
+    def end(self, kind: Kind, where: Place, gone: str, at: int) -> bool:
+        """Forget the object with uid `gone`, and whatever is still told of it up to resourceVersion `at`. True if it was there.
+
+        Not for good: one that only lost the label by which it is watched ends too, and may come back.
+        """
+        self._ended[gone] = max(at, self._ended.pop(gone, -1))
+        while len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
+        return self.remove(kind, where, gone)
 
     def remove(self, kind: Kind, where: Place, gone: str) -> bool:
         """Forget the object with uid `gone`; a successor of the same name stays. True if it was there."""

@@ -71,6 +71,15 @@ async def test_a_missing_child_is_created_and_then_left_alone(children: Children
     assert server.applied == [None]
 
 
+async def test_a_child_that_only_the_server_shows_is_known_from_then_on(children: Children, server: Server) -> None:
+    """After a conflict it was taken out of the store, and the watch has nothing new to tell of it."""
+    server.objects[DEPLOYMENTS] = live()
+
+    assert await children.bring_about(SERVICE, [INTENT]) == []
+
+    assert children.store.get(DEPLOYMENTS, ("ns", "mistral")) == live()
+
+
 async def test_the_first_difference_is_named_and_the_uid_is_sent(children: Children, server: Server) -> None:
     children.store.observe(DEPLOYMENTS, live(spec={"replicas": 3}))
     server.makes = live()

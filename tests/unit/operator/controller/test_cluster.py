@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio import client
 
 from fairlead_operator.controller.bucket import TokenBucket
-from fairlead_operator.controller.cluster import THROTTLED_TRIES, WRITE_TIMEOUT, Cluster
+from fairlead_operator.controller.cluster import LONGEST_RETRY_AFTER, THROTTLED_TRIES, WRITE_TIMEOUT, Cluster
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, PODS
 from fairlead_operator.controller.lease import DURATION, RENEW_DEADLINE
 from fairlead_operator.controller.metrics import Metrics
@@ -127,6 +127,23 @@ async def test_retry_after_is_obeyed(cluster: Cluster, wire: Wire) -> None:
 
     assert await cluster.get(PODS, "ns", "a") == obj()
     assert wire.pauses == [7.0]
+
+
+@pytest.mark.parametrize(
+    ("said", "silent"),
+    [
+        pytest.param("Sat, 28 Nov 2026 00:00:00 GMT", 1.0, id="a date, as a load balancer may write it"),
+        pytest.param("86400", LONGEST_RETRY_AFTER, id="longer than we wait in place"),
+        pytest.param("-1", 0.0, id="the past"),
+        pytest.param("", 1.0, id="nothing"),
+    ],
+)
+async def test_any_retry_after_is_understood(cluster: Cluster, wire: Wire, said: str, silent: float) -> None:
+    wire.answers = [(429, {"message": "slow"}, {"Retry-After": said}), (200, obj(), {})]
+
+    await cluster.get(PODS, "ns", "a")
+
+    assert wire.pauses == [silent]
 
 
 async def test_a_server_that_stays_busy_is_an_error(cluster: Cluster, wire: Wire) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -97,6 +98,55 @@ async def test_a_store_that_stays_behind_is_red_and_restarts_the_watches(
     await compare(freshness)
     assert told == ["restart"], "once a minute at most"
 
+    assert freshness.behind() == freshness.overdue()
+
     freshness.store.observe(PODS, child(version=50))
     await compare(freshness)
-    assert freshness.overdue() == ""
+    assert freshness.overdue() == freshness.behind() == ""
+
+
+async def test_an_api_server_that_is_away_is_red_but_no_reason_to_restart_anything(
+    freshness: Freshness, clock: Clock, told: list[Any]
+) -> None:
+    """The kubelet would restart the operator again and again, for as long as the API server is away."""
+    await compare(freshness)
+    freshness._judge("it cannot be listed", listed=False)
+    clock.time += PATIENCE + 1
+    freshness._judge("it cannot be listed", listed=False)
+
+    assert freshness.unready() == "it cannot be listed"
+    assert freshness.behind() == ""
+    assert told == []
+
+    freshness._judge("1 objects were not shown")
+    assert freshness.behind() == "", "the watches have their time from when it is back"
+
+
+async def test_what_was_dropped_is_not_brought_back_by_late_news(freshness: Freshness) -> None:
+    freshness.store.observe(PODS, child("a", version=90, uid="a"))
+    await compare(freshness)
+
+    assert not freshness.store.observe(PODS, child("a", version=95, uid="a"))
+    assert freshness.store.observe(PODS, child("a", version=101, uid="a")), (
+        "younger than the listing: it was there again"
+    )
+
+
+async def test_watches_that_begin_anew_are_a_reason_to_compare(freshness: Freshness) -> None:
+    """Not only after the interval: what was deleted while nothing was watched is not told by any watch."""
+    run = asyncio.create_task(freshness.run())
+    await asyncio.wait_for(freshness.synced.wait(), 30)
+    freshness.store.observe(PODS, child("a", version=90, uid="a"))
+
+    freshness.look()
+
+    async with asyncio.timeout(30):
+        while freshness.store.count(PODS):  # noqa: ASYNC110 - the comparison empties it
+            await asyncio.sleep(0)
+    run.cancel()
+
+
+def test_the_first_listings_are_no_reason(freshness: Freshness) -> None:
+    freshness.look()
+
+    assert not freshness._asked.is_set()

@@ -56,5 +56,19 @@ def test_a_json_line_carries_the_fields() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("logger", "level"),
+    [
+        pytest.param("kopf._cogs.clients.watching", "WARNING", id="kopf, which tries again"),
+        pytest.param("fairlead_operator.controller", "ERROR", id="our own"),
+    ],
+)
+def test_what_is_tried_again_is_no_error(logger: str, level: str) -> None:
+    line = logging.makeLogRecord({"name": logger, "levelno": logging.ERROR, "levelname": "ERROR"})
+
+    assert logs.soften(line)
+    assert line.levelname == level
+
+
 def test_a_text_line_carries_the_fields() -> None:
     assert logs.TextFormatter("%(message)s").format(record()) == "reconciled service=ns/a changes=['status']"

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from fairlead_operator.controller.kinds import DEPLOYMENTS, INFERENCE_SERVICES, PODS
-from fairlead_operator.controller.store import Store, owner
+from fairlead_operator.controller.store import REMEMBERED, Store, owner
 from fairlead_operator.core import names
 from unit.operator.controller.objects import Clock, child, obj
 
@@ -49,6 +49,29 @@ def test_deletion_takes_only_the_one_that_was_deleted() -> None:
     assert store.remove(PODS, PLACE, "new")
     assert store.get(PODS, PLACE) is None
     assert store.owned(PODS, KEY) == ()
+
+
+def test_late_news_of_what_has_ended_brings_nothing_back() -> None:
+    """A watch event that was overtaken, or the response of our own write that was on its way when somebody deleted the object."""
+    store = Store()
+    store.observe(PODS, child(version=5))
+
+    assert store.end(PODS, PLACE, "c1", 7)
+
+    assert not store.observe(PODS, child(version=6))
+    store.written(PODS, child(version=6))
+    assert store.get(PODS, PLACE) is None
+    assert store.unseen(PODS, KEY) == frozenset()
+    assert store.observe(PODS, child(version=8)), "it only lost the label by which it is watched, and has it again"
+    assert not store.end(PODS, PLACE, "other", 9)
+
+
+def test_not_all_ends_are_remembered() -> None:
+    store = Store()
+    for number in range(REMEMBERED + 1):
+        store.end(PODS, PLACE, f"u{number}", 1)
+
+    assert len(store._ended) == REMEMBERED
 
 
 def test_objects_are_found_by_their_service() -> None:
