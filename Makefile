@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check verify generate bench bench-scale images lock clean
+.PHONY: help demo test check verify generate docs bench bench-scale images lock clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,13 @@ generate: .venv/.ready ## Write crds/, the chart's copy of it and the pages in d
 	@$(BIN)/python -m fairlead_cli.profiles_page docs/profiles.md
 	@$(BIN)/python -m fairlead_cli.benchmarks_page docs/benchmarks
 	@$(BIN)/python -m fairlead_cli.scale_page docs/benchmarks
+	@$(BIN)/python -m fairlead_cli.site.reference docs/reference.md
+	@$(BIN)/python -m fairlead_cli.site.examples docs/examples.md
+	@$(BIN)/python -m fairlead_cli.site.runbook docs/runbook.md
+	@$(BIN)/python -m fairlead_cli.site.architecture docs/img/architecture.svg
+
+docs: .venv/.ready ## Build the documentation into site/, to be read without a network
+	@$(BIN)/python -m fairlead_cli.site.build
 
 bench: .venv/.ready bench-scale ## bench-scale; fairlead's runtime against bare vLLM on this CPU, as ratios; writes docs/benchmarks/
 	@$(BIN)/python benchmarks/runtime_cpu.py; passed=$$?; $(BIN)/python -m fairlead_cli.benchmarks_page docs/benchmarks; exit $$passed
@@ -45,4 +52,4 @@ lock: .venv/.ready ## Pin all dependencies anew, from pyproject.toml
 
 clean: ## Stop the local cluster and remove the environment of this checkout; the cache in ~/.cache/fairlead stays
 	@if [ -x $(BIN)/fairlead ]; then $(BIN)/fairlead cluster down; fi
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist site

@@ -13,6 +13,10 @@ GENERATED = (
     "docs/profiles.md",
     "docs/benchmarks/README.md",
     "docs/benchmarks/operator-scale.md",
+    "docs/reference.md",
+    "docs/examples.md",
+    "docs/runbook.md",
+    "docs/img/architecture.svg",
 )
 
 

@@ -1,4 +1,4 @@
-"""docs/conditions.md: every condition and reason, where each is seen, and what to do. `make generate`."""
+"""docs/conditions.md: every condition and reason, where each is seen, and what to do; runbook.py has a section for each reason. `make generate`."""
 
 import sys
 from pathlib import Path
@@ -75,8 +75,7 @@ def _section(kind: ConditionType) -> str:
 def _row(code: str) -> str:
     reason = REASONS[code]
     field = f"`{reason.field}`" if reason.field else ""
-    # An engine's code has examples on the other page.
-    name = f"[`{code}`](failures.md#{code.lower()})" if "terminated.message" in reason.source else f"`{code}`"
+    name = f"[`{code}`](runbook.md#{code.lower()})"
     return f"| {name} | {cell(reason.source)} | {field} | {Retry(reason.retry)} | {cell(reason.remedy)} |"
 
 

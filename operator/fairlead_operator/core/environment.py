@@ -8,7 +8,7 @@ from fairlead_operator.core.rejection import Rejection
 
 _FIELD: Final = "spec.engine.env"
 
-_ALLOWED: Final = frozenset(
+ALLOWED: Final = frozenset(
     {
         # The hub and the way to it.
         "HF_ENDPOINT", "HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_ENABLE_HF_TRANSFER", "HF_XET_HIGH_PERFORMANCE",
@@ -27,11 +27,11 @@ _ALLOWED: Final = frozenset(
     }
 )  # fmt: skip
 #: Tuning of collective communication; the plugins among them load libraries by path.
-_ALLOWED_PREFIXES: Final = ("NCCL_", "GLOO_", "UCX_")
-_REFUSED_PARTS: Final = ("PLUGIN", "_PRELOAD", "MODULE_DIR", "CONF_FILE", "LIB", "COMM_ID")
+ALLOWED_PREFIXES: Final = ("NCCL_", "GLOO_", "UCX_")
+REFUSED_PARTS: Final = ("PLUGIN", "_PRELOAD", "MODULE_DIR", "CONF_FILE", "LIB", "COMM_ID")
 
 #: Variables with a field of their own, or whose reason to be refused is worth a sentence.
-_INSTEAD: Final = {
+INSTEAD: Final = {
     "VLLM_API_KEY": "set spec.serving.apiKeySecretRef",
     "HF_TOKEN": "set spec.model.tokenSecretRef",
     "HUGGING_FACE_HUB_TOKEN": "set spec.model.tokenSecretRef",
@@ -46,7 +46,7 @@ def judge(env: Sequence[EnvVar]) -> Rejection | None:
     """Why these variables cannot be set, or None. The first refused one is named."""
     for variable in env:
         if not _allowed(variable.name):
-            remedy = _INSTEAD.get(variable.name, "remove it; the README lists what is allowed")
+            remedy = INSTEAD.get(variable.name, "remove it; docs/reference.md lists what is allowed")
             return Rejection(
                 "DeniedArgument",
                 f"{variable.name} in engine.env is refused: it is not on the list of harmless variables; {remedy}",
@@ -56,6 +56,6 @@ def judge(env: Sequence[EnvVar]) -> Rejection | None:
 
 
 def _allowed(name: str) -> bool:
-    if name in _ALLOWED:
+    if name in ALLOWED:
         return True
-    return name.startswith(_ALLOWED_PREFIXES) and not any(part in name for part in _REFUSED_PARTS)
+    return name.startswith(ALLOWED_PREFIXES) and not any(part in name for part in REFUSED_PARTS)

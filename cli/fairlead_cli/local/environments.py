@@ -1,0 +1,42 @@
+"""Pythons beside .venv, each with the packages of one lock file: made when first asked for, kept in the user's cache."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from fairlead_cli.local import paths
+from fairlead_cli.local.errors import BuildFailed
+from fairlead_cli.local.progress import Progress, silent
+
+
+def python(kind: str, lock: Path, what: str, *, excluded: Sequence[str] = (), progress: Progress = silent) -> Path:
+    """The interpreter of the environment `kind` for this lock file; `what` is said when it has to be made. Raises BuildFailed.
+
+    `excluded` are packages of the lock file that are left out.
+    """
+    version = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = paths.home() / kind / version
+    interpreter, ready = folder / "bin" / "python", folder / ".ready"
+    if ready.exists():
+        return interpreter
+    progress(what)
+    left_out = folder.with_suffix(".excluded")
+    left_out.parent.mkdir(parents=True, exist_ok=True)
+    left_out.write_text("\n".join(excluded), encoding="utf-8")
+    _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
+    _uv(
+        *("pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
+        *("--python", str(interpreter), "--requirements", str(lock), "--excludes", str(left_out)),
+    )
+    ready.touch()
+    return interpreter
+
+
+def _uv(*arguments: str) -> None:
+    done = subprocess.run([find_uv_bin(), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildFailed(f"uv {' '.join(arguments)} failed:\n{done.stderr.strip()[-2000:]}")
