@@ -5,7 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,8 +109,9 @@ def with_operator(folder: Path, number: int, idle_minutes: float, say: Callable[
     """All phases of one run with the operator."""
     with ground(folder, number) as on, engine():
         install_crd(on.kubectl)
+        system = replace(on.kubectl, namespace=access.SYSTEM)
         for manifest in access.manifests(access.SYSTEM):
-            on.kubectl.apply(manifest)
+            system.apply(manifest)
         with operator_on(on.plane, folder, "operator", **SETTINGS) as operator:
             run = Run(on, operator, audit.Log(on.plane.audit_log), names(number))
             run.lead()

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     #: Port of /livez, /readyz and /metrics; 0 takes a free one.
     health_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     #: Steady rate of requests to the API server, per second; bursts of twice as many pass. The Lease has its own connection.
-    api_requests_per_second: Annotated[float, Field(gt=0, le=10_000)] = 100.0
+    api_requests_per_second: Annotated[float, Field(gt=0, le=10_000)] = 500.0
     #: Every service is looked at again after so many seconds, event or not.
     resync_seconds: Annotated[float, Field(ge=0.1, le=86_400)] = 300.0
 

@@ -20,6 +20,8 @@ def _in_pod() -> bool:
 async def load() -> client.Configuration:
     """The connection of this process. Raises ConfigException when there is neither service account nor kubeconfig."""
     configuration = client.Configuration()
+    # No proxy and no ~/.netrc from the environment, as for kopf: each request would look for both, in a thread each.
+    configuration.client_session_kwargs = {"trust_env": False}
     if _in_pod():
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:

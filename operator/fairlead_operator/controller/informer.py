@@ -45,6 +45,21 @@ MISSING_CRD = (
 )
 
 
+class NoEssences(kopf.DiffBaseStorage):
+    """kopf copies and compares what is essential of every object that it sees, for handlers of changes: there are none here."""
+
+    def build(self, **_: Any) -> Any:
+        """Nothing is essential."""
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        """Nothing was."""
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing is kept."""
+
+
 class EndlessBackoffs:
     """Waits between tries of one request, in seconds: 1, 2, 4 ... 30, 30 for ever. Iterable any number of times."""
 
@@ -162,8 +177,10 @@ class Informer:
             outer.call_soon_threadsafe(self.seen, kind, slim(body))
 
         async def event(event: Mapping[str, Any], **_: Any) -> None:
-            if event["type"] == "DELETED":
-                outer.call_soon_threadsafe(self.gone, kind, slim(event["object"]))
+            outer.call_soon_threadsafe(self.gone, kind, slim(event["object"]))
+
+        def is_the_end(event: Mapping[str, Any], **_: Any) -> bool:
+            return bool(event["type"] == "DELETED")
 
         where: dict[str, Any] = {
             "group": kind.group,
@@ -172,12 +189,13 @@ class Informer:
             "registry": registry,
         }
         kopf.index(id=f"index-{kind.plural}", **where)(index)
-        kopf.on.event(id=f"event-{kind.plural}", **where)(event)
+        kopf.on.event(id=f"event-{kind.plural}", when=is_the_end, **where)(event)
 
     def _settings(self) -> kopf.OperatorSettings:
         settings = kopf.OperatorSettings()
         settings.scanning.disabled = True
         settings.posting.enabled = False
+        settings.persistence.diffbase_storage = NoEssences()
         settings.networking.request_timeout = REQUEST_TIMEOUT
         settings.networking.connect_timeout = 10
         settings.networking.error_backoffs = EndlessBackoffs()

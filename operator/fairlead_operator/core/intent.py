@@ -1,6 +1,6 @@
 """Whether applying an intent would change anything: 20 resyncs of an unchanged object make no write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fairlead_operator.api.fields import amount
@@ -22,8 +22,10 @@ def differs(intent: Manifest, live: Manifest) -> str | None:
 
 
 def _first(intent: Any, live: Any, path: str) -> str | None:
-    if isinstance(intent, Mapping):
-        if not isinstance(live, Mapping):
+    if intent == live:
+        return None  # what most of most objects is
+    if isinstance(intent, dict):
+        if not isinstance(live, dict):
             return path or "(object)"
         for key, value in intent.items():
             here = f"{path}.{key}" if path else str(key)
@@ -37,7 +39,7 @@ def _first(intent: Any, live: Any, path: str) -> str | None:
         return None
     if isinstance(intent, Sequence) and not isinstance(intent, str):
         return _first_of_list(intent, live, path)
-    return None if intent == live else path
+    return path
 
 
 def _first_of_list(intent: Sequence[Any], live: Any, path: str) -> str | None:
@@ -51,7 +53,7 @@ def _first_of_list(intent: Sequence[Any], live: Any, path: str) -> str | None:
             (item, other, f"{path}[{index}]") for index, (item, other) in enumerate(zip(intent, live, strict=True))
         )
         return next((found for item, other, here in pairs if (found := _first(item, other, here))), None)
-    by_key = {item.get(key): item for item in live if isinstance(item, Mapping)}
+    by_key = {item.get(key): item for item in live if isinstance(item, dict)}
     for item in intent:
         here = f"{path}[{item[key]}]"
         if item[key] not in by_key:
@@ -62,7 +64,7 @@ def _first_of_list(intent: Sequence[Any], live: Any, path: str) -> str | None:
 
 
 def _merge_key(items: Sequence[Any], path: str) -> str | None:
-    if path.endswith("tolerations") or not items or not all(isinstance(item, Mapping) for item in items):
+    if path.endswith("tolerations") or not items or not all(isinstance(item, dict) for item in items):
         return None
     # A volume may be mounted twice: mounts are told by their path.
     candidates = ("mountPath",) if path.endswith("volumeMounts") else _LIST_KEYS
