@@ -1,5 +1,6 @@
 """What the operator makes, keeps, gives back and leaves alone."""
 
+import json
 from typing import Any
 
 import pytest
@@ -93,6 +94,30 @@ def test_an_edited_child_is_brought_back(kubectl: Kubectl, kind: str, patch: Man
     kubectl.patch(kind, name, patch)
 
     eventually(lambda: read(kubectl.get(kind, name)), "our value")
+
+
+_POD = "/spec/template/spec"
+_BESIDE = {"name": "beside", "image": "example.com/beside:1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        pytest.param(f"{_POD}/containers/0", {**_BESIDE, "volumeMounts": [{"name": "tmp", "mountPath": "/x"}]}, id="a container before ours"),
+        pytest.param(f"{_POD}/initContainers", [_BESIDE], id="an init container"),
+        pytest.param(f"{_POD}/volumes/0", {"name": "host", "hostPath": {"path": "/"}}, id="a volume"),
+        pytest.param(f"{_POD}/containers/0/env/-", {"name": "VLLM_API_KEY", "value": "x"}, id="a variable"),
+        pytest.param(f"{_POD}/containers/0/volumeMounts/-", {"name": "tmp", "mountPath": "/x"}, id="a mount"),
+    ],
+)  # fmt: skip
+def test_what_was_added_to_the_pods_is_removed(kubectl: Kubectl, path: str, value: Any) -> None:
+    kubectl.apply(service())
+    before = made(kubectl, "deployment")["spec"]["template"]
+    eventually(lambda: reason(kubectl, "Accepted") == "Valid", "status")
+
+    kubectl("patch", "deployment", "mistral", "--type=json", "-p", json.dumps([{"op": "add", "path": path, "value": value}]))  # fmt: skip
+
+    eventually(lambda: made(kubectl, "deployment")["spec"]["template"] == before, "our template")
 
 
 @pytest.mark.parametrize("kind", KINDS)

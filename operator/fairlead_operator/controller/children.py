@@ -13,7 +13,7 @@ from fairlead_operator.controller.kinds import CONFIG_MAPS, INFERENCE_SERVICES, 
 from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError
 from fairlead_operator.controller.store import Key, Store, place, uid
 from fairlead_operator.core import names
-from fairlead_operator.core.intent import differs
+from fairlead_operator.core.intent import additions, differs
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.prune import surplus
 from fairlead_operator.core.rejection import name_taken, refused_by_api_server
@@ -33,8 +33,8 @@ class Children:
 
     store: Store
     cluster: Cluster
-    #: By uid: the intent last applied and what the server made of it. A server that drops or rewrites a field would
-    #: otherwise be asked for it again at every look.
+    #: By uid: the intent last applied and what the server made of it. A server that drops, rewrites or adds something would
+    #: otherwise be asked again at every look.
     _settled: dict[str, tuple[str, str]] = field(default_factory=dict)
     #: By service uid, generation and intent: what the server refused for its content, and when. Asked again much later only.
     _refused: dict[tuple[str, int, str], tuple[float, RejectedError]] = field(default_factory=dict)
@@ -85,14 +85,21 @@ class Children:
         title = f"{kind.name}/{manifest['metadata']['name']}"
         why = "created" if live is None else differs(manifest, live)
         intended = names.digest(manifest)
-        if why is None or (live is not None and self._settled.get(uid(live)) == (intended, _content(live))):
+        strange = additions(manifest, live) if live is not None else []
+        if (why is None and not strange) or (
+            live is not None and self._settled.get(uid(live)) == (intended, _content(live))
+        ):
             return ""
         attempt = (uid(service), service["metadata"]["generation"], intended)
         since, refused = self._refused.get(attempt, (float("-inf"), None))
         if refused is not None and self.now() - since < REFUSED_FOR:
             raise refused
         try:
-            written = slim(await self.cluster.apply(manifest, uid(live) if live else None))
+            written = live
+            if written is None or why is not None:
+                written = slim(await self.cluster.apply(manifest, uid(live) if live else None))
+            if strange := additions(manifest, written):
+                written = slim(await self.cluster.remove(kind, written, strange))
         except ApiError as failure:
             translated = self._translate(failure, kind, live)
             if isinstance(translated, RejectedError):
@@ -100,7 +107,7 @@ class Children:
             raise translated from failure
         self.store.written(kind, written)
         self._settled[uid(written)] = (intended, _content(written))
-        return f"{title}: {why}"
+        return f"{title}: {', '.join(filter(None, (why, *(f'removed {pointer}' for pointer in strange))))}"
 
     def _remember(self, attempt: tuple[str, int, str], refused: RejectedError) -> None:
         now = self.now()

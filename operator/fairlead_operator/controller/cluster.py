@@ -5,7 +5,7 @@ Models are not used: they would send null for every unset field, which server-si
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -157,6 +157,21 @@ class Cluster:
         merged: Manifest = await self._request("PATCH", kind, kind.path(*key), body=body, content=content)
         return merged
 
+    async def remove(self, kind: Kind, obj: Manifest, pointers: Sequence[str]) -> Manifest:
+        """Take parts out of exactly this version of an object (409 otherwise), one after the other."""
+        # A failed `test` would be answered with 422, like content that is refused; another version is a conflict.
+        version = {"op": "replace", "path": "/metadata/resourceVersion", "value": obj["metadata"]["resourceVersion"]}
+        body = [version, *({"op": "remove", "path": pointer} for pointer in pointers)]
+        removed: Manifest = await self._request(
+            "PATCH",
+            kind,
+            kind.path(*place(obj)),
+            body=body,
+            query={"fieldManager": names.FIELD_MANAGER},
+            content="application/json-patch+json",
+        )
+        return removed
+
     async def replace(self, kind: Kind, body: Manifest) -> Manifest:
         """PUT an object; its resourceVersion guards against a concurrent change (409)."""
         replaced: Manifest = await self._request("PUT", kind, kind.path(*place(body)), body=body)
@@ -177,7 +192,7 @@ class Cluster:
         kind: Kind,
         path: str,
         *,
-        body: Manifest | None = None,
+        body: Manifest | list[Manifest] | None = None,
         query: Mapping[str, str] | None = None,
         accept: str = "application/json",
         content: str = "application/json",
@@ -200,7 +215,7 @@ class Cluster:
         raise AssertionError("the last try returns or raises")
 
     async def _send(
-        self, method: str, path: str, body: Manifest | None, negotiated: dict[str, str]
+        self, method: str, path: str, body: Manifest | list[Manifest] | None, negotiated: dict[str, str]
     ) -> tuple[int, Mapping[str, str], Any]:
         _, url, headers, _, _ = await self._client.param_serialize(
             method, path, header_params=negotiated, auth_settings=["BearerToken"]

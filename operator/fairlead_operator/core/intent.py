@@ -21,6 +21,40 @@ def differs(intent: Manifest, live: Manifest) -> str | None:
     return _first(intent, live, "")
 
 
+#: Lists of a pod, and of a container of ours, in which nothing but ours may stand, with the key of their items. What somebody adds
+#: there runs beside the engine or inside it.
+_OF_POD: Final = (("containers", "name"), ("initContainers", "name"), ("volumes", "name"))
+_OF_CONTAINER: Final = (("env", "name"), ("volumeMounts", "mountPath"))
+_POD: Final = "/spec/template/spec"
+
+
+def additions(intent: Manifest, live: Manifest) -> list[str]:
+    """JSON pointers to what the live object's pod template has beyond the intent's, in an order in which they can be removed.
+
+    Applying the intent does not remove it: it is another field manager's.
+    """
+    ours = intent["spec"].get("template") if "spec" in intent else None
+    if ours is None:
+        return []
+    found: list[str] = []
+    pod, known = live["spec"]["template"]["spec"], {item["name"]: item for item in ours["spec"]["containers"]}
+    for index, container in enumerate(pod.get("containers") or ()):
+        if container["name"] in known:
+            found += _strangers(known[container["name"]], container, _OF_CONTAINER, f"{_POD}/containers/{index}")
+    return found + _strangers(ours["spec"], pod, _OF_POD, _POD)
+
+
+def _strangers(ours: Manifest, live: Manifest, lists: Sequence[tuple[str, str]], path: str) -> list[str]:
+    """The last ones first: removing one moves those behind it."""
+    return [
+        f"{path}/{part}/{index}"
+        for part, key in lists
+        for known in ({item[key] for item in ours.get(part) or ()},)
+        for index, item in reversed(list(enumerate(live.get(part) or ())))
+        if item[key] not in known
+    ]
+
+
 def _first(intent: Any, live: Any, path: str) -> str | None:
     if intent == live:
         return None  # what most of most objects is

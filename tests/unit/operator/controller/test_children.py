@@ -37,8 +37,10 @@ class Server:
     def __init__(self) -> None:
         self.objects: dict[Kind, dict[str, Any] | None] = {INFERENCE_SERVICES: SERVICE, DEPLOYMENTS: None}
         self.applied: list[str | None] = []
+        self.removed: list[tuple[str, list[str]]] = []
         self.refuses: ApiError | None = None
         self.makes = live()
+        self.leaves = live()
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         return self.objects[kind]
@@ -48,6 +50,10 @@ class Server:
         if self.refuses:
             raise self.refuses
         return self.makes
+
+    async def remove(self, kind: Kind, manifest: dict[str, Any], pointers: list[str]) -> dict[str, Any]:
+        self.removed.append((manifest["metadata"]["resourceVersion"], pointers))
+        return self.leaves
 
 
 @pytest.fixture
@@ -106,6 +112,53 @@ async def test_a_server_that_keeps_its_own_mind_is_asked_once(children: Children
     children.store.observe(DEPLOYMENTS, drifted)
     await children.bring_about(SERVICE, [INTENT])
     assert len(server.applied) == 2, "another's change is drift again"
+
+
+def peopled(version: str, **spec: Any) -> dict[str, Any]:
+    """A Deployment with a container beside the engine, in this version."""
+    containers = [{"name": "engine"}, {"name": "beside"}]
+    found = live(spec={**WITH_PODS["spec"], "template": {"spec": {"containers": containers}}, **spec})
+    return {**found, "metadata": {**found["metadata"], "resourceVersion": version}}
+
+
+WITH_PODS: dict[str, Any] = {
+    **INTENT,
+    "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "engine"}]}}},
+}
+
+
+async def test_what_was_added_to_the_pods_is_removed_from_the_version_that_has_it(
+    children: Children, server: Server
+) -> None:
+    children.store.observe(DEPLOYMENTS, peopled("7"))
+    server.leaves = live(spec=WITH_PODS["spec"])
+    server.leaves["metadata"]["resourceVersion"] = "8"
+
+    (change,) = await children.bring_about(SERVICE, [WITH_PODS])
+
+    assert "/spec/template/spec/containers/1" in change
+    assert (server.applied, server.removed) == ([], [("7", ["/spec/template/spec/containers/1"])])
+    assert await children.bring_about(SERVICE, [WITH_PODS]) == []
+
+
+async def test_it_is_removed_after_what_was_changed_beside_it(children: Children, server: Server) -> None:
+    children.store.observe(DEPLOYMENTS, peopled("7", replicas=3))
+    server.makes, server.leaves = peopled("8"), live(spec=WITH_PODS["spec"])
+
+    await children.bring_about(SERVICE, [WITH_PODS])
+
+    assert (server.applied, server.removed) == (["d"], [("8", ["/spec/template/spec/containers/1"])])
+
+
+async def test_a_server_that_adds_something_itself_is_asked_once(children: Children, server: Server) -> None:
+    """A webhook that has its container in every Deployment must not make us write for ever."""
+    children.store.observe(DEPLOYMENTS, peopled("7"))
+    server.leaves = peopled("8")
+
+    for _ in range(20):
+        await children.bring_about(SERVICE, [WITH_PODS])
+
+    assert len(server.removed) == 1
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,20 @@ async def test_status_has_its_own_manager_and_names_the_uid(cluster: Cluster, wi
     assert (body["metadata"]["uid"], body["status"]) == ("u7", {"replicas": 1})
 
 
+async def test_parts_are_removed_from_exactly_the_version_that_is_known(cluster: Cluster, wire: Wire) -> None:
+    wire.answers = [(200, obj(), {})]
+
+    await cluster.remove(PODS, obj(resourceVersion="7"), ["/spec/b/1", "/spec/b/0"])
+
+    (method, _, headers, body) = wire.requests[0]
+    assert (method, headers["Content-Type"]) == ("PATCH", "application/json-patch+json")
+    assert body == [
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
+        {"op": "remove", "path": "/spec/b/1"},
+        {"op": "remove", "path": "/spec/b/0"},
+    ]
+
+
 def test_no_write_can_happen_after_another_may_have_taken_over() -> None:
     """It is checked up to RENEW_DEADLINE after a renewal, takes at most WRITE_TIMEOUT, and others wait DURATION."""
     assert RENEW_DEADLINE + WRITE_TIMEOUT <= DURATION
@@ -162,8 +176,9 @@ async def test_a_server_that_stays_busy_is_an_error(cluster: Cluster, wire: Wire
         lambda cluster: cluster.create(PODS, "ns", {}),
         lambda cluster: cluster.delete(PODS, obj()),
         lambda cluster: cluster.merge(PODS, ("ns", "a"), {}),
+        lambda cluster: cluster.remove(PODS, obj(), ["/spec"]),
     ],
-    ids=["apply", "status", "create", "delete", "merge"],
+    ids=["apply", "status", "create", "delete", "merge", "remove"],
 )
 async def test_nothing_is_written_without_the_lease(
     cluster: Cluster, wire: Wire, write: Callable[[Cluster], Awaitable[object]]

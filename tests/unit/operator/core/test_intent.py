@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.core.intent import differs
+from fairlead_operator.core.intent import additions, differs
 from fairlead_operator.core.names import Manifest
 from unit.operator.builders import service
 
@@ -82,3 +82,48 @@ def test_the_first_difference_is_named(live: Manifest, expected: str) -> None:
 
 def test_every_child_equals_itself() -> None:
     assert [differs(manifest, deepcopy(manifest)) for manifest in service().replicas(2).objects] == [None] * 5
+
+
+POD = "/spec/template/spec"
+
+
+def _joined(*insertions: tuple[list[Any], int, Any]) -> Manifest:
+    live: Any = _live()
+    for path, index, item in insertions:
+        node = live["spec"]["template"]["spec"]
+        for step in path[:-1]:
+            node = node[step]
+        node.setdefault(path[-1], []).insert(index, item)
+    result: Manifest = live
+    return result
+
+
+@pytest.mark.parametrize(
+    ("live", "expected"),
+    [
+        pytest.param(_live(), [], id="labels, annotations and defaults are none"),
+        pytest.param(_joined((["containers"], 1, {"name": "x"})), [f"{POD}/containers/1"], id="a container"),
+        pytest.param(_joined((["initContainers"], 0, {"name": "x"})), [f"{POD}/initContainers/0"], id="an init container"),
+        pytest.param(_joined((["volumes"], 1, {"name": "x"})), [f"{POD}/volumes/1"], id="a volume among ours"),
+        pytest.param(
+            _joined((["containers", 0, "env"], 0, {"name": "X"}), (["containers", 0, "env"], 2, {"name": "Y"})),
+            [f"{POD}/containers/0/env/2", f"{POD}/containers/0/env/0"],
+            id="variables, the last one first",
+        ),
+        pytest.param(
+            _joined(
+                (["containers", 0, "volumeMounts"], 0, {"name": "x", "mountPath": "/x"}),
+                (["volumes"], 0, {"name": "x"}),
+                (["containers"], 0, {"name": "x", "env": [{"name": "X"}]}),
+            ),
+            [f"{POD}/containers/1/volumeMounts/0", f"{POD}/containers/0", f"{POD}/volumes/0"],
+            id="the inner ones before a container before ours",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_added_to_the_pods_is_found(live: Manifest, expected: list[str]) -> None:
+    assert additions(INTENT, live) == expected
+
+
+def test_no_child_has_additions_of_its_own() -> None:
+    assert [additions(manifest, deepcopy(manifest)) for manifest in service().replicas(2).objects] == [[]] * 5
