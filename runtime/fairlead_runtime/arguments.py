@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from fairlead_runtime import locations, profiles
 from fairlead_runtime.config import Device, Engine, RuntimeConfig
-from fairlead_runtime.diagnosis import redact
+from fairlead_runtime.failure import redact
 
 #: Flags whose value is never shown.
 SECRET_FLAGS = ("--hf-token", "--api-key")

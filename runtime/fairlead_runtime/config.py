@@ -72,7 +72,12 @@ class Config(BaseModel):
     """camelCase on the wire, frozen in the process."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        defer_build=True,  # validators are built when they are used, and of most models never
     )
 
 

@@ -36,7 +36,7 @@ LABEL_VALUE: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 
 
 class Model(BaseModel):
-    """camelCase on the wire, frozen in the process; an attribute's docstring is its description in the CRD."""
+    """camelCase on the wire, frozen in the process; an attribute's docstring is its description in the CRD (schema.py)."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -44,7 +44,7 @@ class Model(BaseModel):
         validate_by_alias=True,
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
+        defer_build=True,  # `fairlead plan` answers at once: only the validator that is used is built, and only then
     )
 
 

@@ -4,12 +4,17 @@ pydantic writes JSON Schema 2020-12; a CRD takes a subset of an older draft, wit
 and stores no default that the API should not promise. https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
 """
 
+import ast
 import inspect
+import itertools
 import json
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
 
 Schema = dict[str, Any]
 
@@ -20,11 +25,46 @@ _INT32: Final = 2**31 - 1
 
 def structural_schema(model: type[BaseModel]) -> Schema:
     """The schema of `model` by its wire names. Raises ValueError on a construct that has no structural form."""
-    raw = model.model_json_schema(by_alias=True)
+    raw = model.model_json_schema(by_alias=True, schema_generator=_Described)
     converted = _convert(raw, raw.get("$defs", {}), path=model.__name__)
     # A definition used twice shares its lists, which YAML would write as anchors and aliases: the round trip copies them.
     copied: Schema = json.loads(json.dumps(converted))
     return copied
+
+
+class _Described(GenerateJsonSchema):
+    """With each attribute's docstring as its description.
+
+    pydantic can do this too, but whenever a model is defined: then every start of a program waits until all source was read.
+    """
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> dict[str, Any]:
+        made = super().model_schema(schema)
+        model: type[BaseModel] = schema["cls"]
+        properties = made.get("properties", {})
+        for name, text in attribute_docstrings(model).items():
+            field = model.model_fields.get(name)
+            if field and (described := properties.get(field.alias or name)) is not None:
+                described.setdefault("description", text)
+        return made
+
+
+def attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """By attribute: the string right below it, in the model or in one that it inherits from."""
+    found: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        if issubclass(each, BaseModel) and each is not BaseModel:
+            found |= dict(_docstrings(ast.parse(textwrap.dedent(inspect.getsource(each)))))
+    return found
+
+
+def _docstrings(module: ast.Module) -> Iterator[tuple[str, str]]:
+    (definition,) = module.body
+    assert isinstance(definition, ast.ClassDef)
+    for first, second in itertools.pairwise(definition.body):
+        match first, second:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, inspect.cleandoc(text)
 
 
 def _convert(node: Mapping[str, Any], definitions: Mapping[str, Any], path: str) -> Schema:

@@ -1,8 +1,10 @@
 """The command line's entry points: `fairlead`, and `kubectl fairlead` for services in a cluster."""
 
+import json
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import click
 import pytest
@@ -45,3 +47,68 @@ def test_a_command_does_not_wait_for_the_imports_of_the_others() -> None:
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert imported.strip() == ""
+
+
+#: What `fairlead plan` of a folder has no use for: clients of clusters and hubs, servers, the engine, what draws and what is for other
+#: commands. Each of them takes longer to import than the plan takes to compute.
+NOT_FOR_A_PLAN = {
+    *(
+        "aiohttp",
+        "asyncio",
+        "cryptography",
+        "fastapi",
+        "huggingface_hub",
+        "jinja2",
+        "kopf",
+        "kubernetes",
+        "prometheus_client",
+    ),
+    *(
+        "pydantic_settings",
+        "requests",
+        "rich",
+        "ssl",
+        "torch",
+        "transformers",
+        "urllib.request",
+        "urllib3",
+        "uvicorn",
+        "vllm",
+    ),
+    *(
+        "fairlead_cli.bench",
+        "fairlead_cli.demo",
+        "fairlead_cli.images",
+        "fairlead_cli.local.cluster",
+        "fairlead_cli.plan.picture",
+    ),
+    *(
+        "fairlead_operator.api.crd",
+        "fairlead_operator.api.schema",
+        "fairlead_operator.api.status",
+        "fairlead_operator.controller",
+    ),
+    *(
+        "fairlead_operator.core.conditions",
+        "fairlead_runtime.catalogue",
+        "fairlead_runtime.server",
+        "fairlead_runtime.supervisor",
+    ),
+}
+
+
+def test_a_plan_of_a_folder_imports_only_what_it_computes_with(tmp_path: Path) -> None:
+    weights = Path(__file__).parents[3] / "examples" / "model" / "weights"
+    service = {"metadata": {"name": "mine"}, "spec": {"model": {"uri": "hf://org/model"}}}
+    file = tmp_path / "service.json"
+    file.write_text(json.dumps({"apiVersion": "fairlead.dev/v1alpha1", "kind": "InferenceService", **service}))
+    options = ["plan", "-f", str(file), "--model-folder", str(weights), "--gpu", "H200"]
+    at_exit = "import atexit, gc, sys; atexit.register(lambda: print(gc.isenabled(), *sys.modules, file=sys.stderr))"
+    run = f"from fairlead_cli.__main__ import fairlead; fairlead({options})"
+    done = subprocess.run([sys.executable, "-c", f"{at_exit}; {run}"], capture_output=True, text=True, check=True)
+    collects, *imported = done.stderr.split()
+
+    assert "verdict      fits" in done.stdout
+    assert not NOT_FOR_A_PLAN & set(imported)
+    assert "fairlead_operator.core.resolve" in imported
+    assert collects == "True", "garbage is collected again once the command is imported"

@@ -54,6 +54,24 @@ def test_the_attribute_describes_better_than_the_class() -> None:
     assert structural_schema(Outer)["properties"]["first"]["description"] == "What the attribute says."
 
 
+def test_every_attribute_is_described_by_the_string_below_it_also_an_inherited_one() -> None:
+    class Further(Outer):
+        own: int = 0
+        """Two lines
+        are one.
+        """
+
+    described = {name: each.get("description") for name, each in structural_schema(Further)["properties"].items()}
+
+    assert described == {
+        "first": "What the attribute says.",
+        "second": "What the class says.",
+        "labels": None,
+        "words": None,
+        "own": "Two lines are one.",
+    }
+
+
 def test_objects_and_lists_have_no_default() -> None:
     properties = structural_schema(Outer)["properties"]
 
