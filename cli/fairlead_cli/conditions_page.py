@@ -1,4 +1,4 @@
-"""docs/conditions.md: every condition and reason, where each is seen, and what to do; runbook.py has a section for each reason. `make generate`."""
+"""docs/conditions.md: every condition and reason, and what to do; runbook.py has a section for each reason. `make generate`."""
 
 import sys
 from pathlib import Path
@@ -26,6 +26,7 @@ $ kubectl fairlead why mistral                       # the whole story in one sc
 - The first cause wins: `Ready` and `Available` take the reason of the first condition below that is False, since what comes later
   often follows from it. Within a condition a failure that only you can remove comes before one that may pass, and an older pod's
   before a newer one's; the codes of other pods stand in brackets.
+- Each reason leads to its section of the [runbook](runbook.md): what it means, where it is seen, where to look.
 - A change of status or reason is told by an event with the same reason.
 - `status.lastFailure` keeps the last failure of the current pod template with its count, also when the pod is gone.
 
@@ -62,7 +63,7 @@ def _section(kind: ConditionType) -> str:
     lines = [f"### {kind.name}", "", f"True when {kind.true_when}.", ""]
     failures = sorted(code for code, reason in REASONS.items() if reason.condition == kind.name)
     if failures:
-        lines += ["| reason | seen in | field | what happens next | what to do |", "|---|---|---|---|---|"]
+        lines += ["| reason | field | what happens next | what to do |", "|---|---|---|---|"]
         lines += [_row(code) for code in failures]
         lines.append("")
     if kind.states:
@@ -76,7 +77,7 @@ def _row(code: str) -> str:
     reason = REASONS[code]
     field = f"`{reason.field}`" if reason.field else ""
     name = f"[`{code}`](runbook.md#{code.lower()})"
-    return f"| {name} | {cell(reason.source)} | {field} | {Retry(reason.retry)} | {cell(reason.remedy)} |"
+    return f"| {name} | {field} | {Retry(reason.retry)} | {cell(reason.remedy)} |"
 
 
 if __name__ == "__main__":

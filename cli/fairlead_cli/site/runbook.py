@@ -10,7 +10,7 @@ from pathlib import Path
 from fairlead_cli.failures_page import examples
 from fairlead_cli.site.meanings import MEANS
 from fairlead_operator.core.condition_types import TYPES
-from fairlead_operator.core.names import SERVICE_LABEL, SKIP_PLAN
+from fairlead_operator.core.names import SERVICE_LABEL
 from fairlead_operator.core.reasons import REASONS, Reason, Retry
 from fairlead_runtime.failure import CODES
 
@@ -81,9 +81,7 @@ def _section(code: str, reason: Reason) -> str:
     lines = [f"### {code}", "", MEANS[code], "", f"- *{Retry(reason.retry).capitalize()}.* {NEXT[reason.retry]}"]
     if reason.field:
         lines.append(f"- Field: `{reason.field}`, unless the message names another")
-    lines.append(f"- Do: {reason.remedy}")
-    if code == "DoesNotFit":
-        lines.append(f"- If the plan is wrong: `kubectl annotate infs NAME {SKIP_PLAN}=true`")
+    lines += [f"- Do: {reason.remedy}", f"- Seen in: {_plain(reason.source)}"]
     told = list(dict.fromkeys(failure.message for failure in examples(code)))[:MOST_EXAMPLES]
     if told:
         lines += ["- Told as:", "", *(f"    - {_plain(message)}" for message in told)]
