@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check verify generate docs bench bench-scale images lock clean
+.PHONY: help demo test check verify generate docs bench bench-scale proof proof-full images lock clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,7 @@ generate: .venv/.ready ## Write crds/, the chart's copy of it and the pages in d
 	@$(BIN)/python -m fairlead_cli.profiles_page docs/profiles.md
 	@$(BIN)/python -m fairlead_cli.benchmarks_page docs/benchmarks
 	@$(BIN)/python -m fairlead_cli.scale_page docs/benchmarks
+	@$(BIN)/python -m fairlead_cli.proof_page docs/benchmarks
 	@$(BIN)/python -m fairlead_cli.site.reference docs/reference.md
 	@$(BIN)/python -m fairlead_cli.site.examples docs/examples.md
 	@$(BIN)/python -m fairlead_cli.site.runbook docs/runbook.md
@@ -43,6 +44,12 @@ bench: .venv/.ready bench-scale ## bench-scale; fairlead's runtime against bare 
 
 bench-scale: .venv/.ready ## The operator with 1,000 services on simulated nodes; fails when worse than docs/benchmarks/operator-scale.json
 	@$(BIN)/python benchmarks/operator_scale.py --resources 1000
+
+proof: .venv/.ready ## What CI proves of the operator: killed at every write, faults, explored and fuzzed specs; writes docs/benchmarks/
+	@$(BIN)/python benchmarks/proofs.py
+
+proof-full: .venv/.ready ## The same with every scenario and many more examples
+	@FAIRLEAD_PROOF=full $(BIN)/python benchmarks/proofs.py
 
 images: .venv/.ready ## Build the operator's, the runtime's and the demo model's image, without Docker
 	@$(BIN)/fairlead images build

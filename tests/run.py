@@ -42,6 +42,11 @@ SUITES = (
         minutes=8,
         programs=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"),
     ),
+    Suite(
+        "proof",
+        minutes=10,
+        programs=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"),
+    ),
     Suite("serving", minutes=3),
     Suite("engine", minutes=30, engine=True),
     Suite("node", minutes=20, programs=(*cluster.PROGRAMS, "helm"), images=True),

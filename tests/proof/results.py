@@ -1,0 +1,39 @@
+"""How much is tried, and what is kept of it: FAIRLEAD_PROOF=full tries everything, FAIRLEAD_PROOF_RESULTS names a folder for figures."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fairlead_cli.bench.proof import PARTS, Part, Tried
+
+#: Everything, or what fits a CI run.
+FULL = os.environ.get("FAIRLEAD_PROOF") == "full"
+
+
+@dataclass
+class Tally:
+    """Counts by what was tried, in words; kept as the file of one part: crash, faults, explore or fuzz.
+
+    `keep` may be called after every case: it writes the file anew.
+    """
+
+    part: str
+    tried: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        assert self.part in PARTS, self.part
+
+    def count(self, what: str, *, failed: bool, times: int = 1) -> None:
+        """It was tried, so many times, and every time ended right or every time wrong."""
+        self.tried[what] += times
+        self.failed[what] += times if failed else 0
+
+    def keep(self) -> None:
+        """Write the file, if figures are asked for."""
+        if folder := os.environ.get("FAIRLEAD_PROOF_RESULTS"):
+            rows = tuple(Tried(what=what, tried=self.tried[what], failed=self.failed[what]) for what in self.tried)
+            part = Part(rows=rows, notes=tuple(self.notes))
+            (Path(folder) / f"{self.part}.json").write_text(part.model_dump_json(indent=2), encoding="utf-8")
