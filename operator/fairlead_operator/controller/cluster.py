@@ -5,6 +5,7 @@ Models are not used: they would send null for every unset field, which server-si
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -140,9 +141,10 @@ class Cluster:
         return int(scaled["metadata"]["resourceVersion"])
 
     async def _apply(self, kind: Kind, path: str, body: Manifest, query: Mapping[str, str]) -> Manifest:
-        content = "application/apply-patch+yaml"
+        # With the character set named the client sends what it is given; it would write JSON's escapes.
+        content = "application/apply-patch+yaml; charset=utf-8"
         applied: Manifest = await self._request(
-            "PATCH", kind, path, body=body, query=query, content=content, verb="apply"
+            "PATCH", kind, path, body=_as_yaml(body), query=query, content=content, verb="apply"
         )
         return applied
 
@@ -192,7 +194,7 @@ class Cluster:
         kind: Kind,
         path: str,
         *,
-        body: Manifest | list[Manifest] | None = None,
+        body: Manifest | list[Manifest] | bytes | None = None,
         query: Mapping[str, str] | None = None,
         accept: str = "application/json",
         content: str = "application/json",
@@ -215,7 +217,7 @@ class Cluster:
         raise AssertionError("the last try returns or raises")
 
     async def _send(
-        self, method: str, path: str, body: Manifest | list[Manifest] | None, negotiated: dict[str, str]
+        self, method: str, path: str, body: Manifest | list[Manifest] | bytes | None, negotiated: dict[str, str]
     ) -> tuple[int, Mapping[str, str], Any]:
         _, url, headers, _, _ = await self._client.param_serialize(
             method, path, header_params=negotiated, auth_settings=["BearerToken"]
@@ -245,6 +247,19 @@ def _seconds(retry_after: str | None) -> float:
     except ValueError:
         asked = 1.0
     return min(max(asked, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _as_yaml(body: Manifest) -> bytes:
+    """JSON that is YAML as well.
+
+    Beyond the basic plane JSON escapes a character as two surrogates, which YAML refuses: it stays as it is. What YAML calls
+    unprintable has to be escaped.
+    """
+    return _BASIC.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(body, ensure_ascii=False)).encode()
+
+
+#: Characters of the basic plane beyond ASCII, and the one in it that json leaves alone although it is a control character.
+_BASIC = re.compile("[\x7f-\uffff]")
 
 
 def _with_uid(manifest: Manifest, known_uid: str | None) -> Manifest:

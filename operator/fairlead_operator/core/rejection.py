@@ -7,7 +7,7 @@ from typing import Any, Final
 
 #: Messages of the API server about content, whatever status code they came with: typed patches answer 400 or even 500.
 _CONTENT: Final = re.compile(
-    r"failed to create typed patch|field not declared in schema|strict decoding error|is invalid:"
+    r"failed to create typed patch|error decoding YAML|field not declared in schema|strict decoding error|is invalid:"
 )
 #: An admission webhook or policy said no. Without this word a 403 means that the operator lacks a right.
 _DENIED: Final = re.compile(r"admission webhook \S+ denied the request|denied request:")

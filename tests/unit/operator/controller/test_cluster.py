@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio import client
@@ -26,12 +27,14 @@ class Wire:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
+        self.texts: list[str] = []
         self.answers: list[Answer] = []
         self.pauses: list[float] = []
         self.may_write = True
 
     async def handle(self, request: web.Request) -> web.Response:
         text = await request.text()
+        self.texts.append(text)
         self.requests.append(
             (request.method, request.path_qs, dict(request.headers), json.loads(text) if text else None)
         )
@@ -74,9 +77,23 @@ async def test_an_apply_is_forced_and_carries_the_uid_it_knows(cluster: Cluster,
         "PATCH",
         "/apis/apps/v1/namespaces/ns/deployments/a?fieldManager=fairlead&force=true&timeout=5s",
     )
-    assert headers["Content-Type"] == "application/apply-patch+yaml"
+    assert headers["Content-Type"] == "application/apply-patch+yaml; charset=utf-8"
     assert body["metadata"]["uid"] == "u1"
     assert "uid" not in DEPLOYMENT["metadata"]
+
+
+@pytest.mark.parametrize(
+    "text", ["\U0001f600 \U0010ffff", "\ud7ff \ue000 \ufffe \ufeff", "\x00\x7f\x85\u2028", '"\\ude00']
+)
+async def test_what_is_applied_is_json_and_yaml_for_any_text(cluster: Cluster, wire: Wire, text: str) -> None:
+    """The API server reads an apply as YAML, which knows no surrogates and no bare control characters."""
+    wire.answers = [(200, obj(), {})]
+
+    await cluster.apply({**DEPLOYMENT, "spec": {text: text}}, None)
+
+    assert wire.requests[0][3]["spec"] == {text: text}
+    assert yaml.safe_load(wire.texts[0])["spec"] == {text: text}
+    assert "\\ud83d" not in wire.texts[0]
 
 
 async def test_status_has_its_own_manager_and_names_the_uid(cluster: Cluster, wire: Wire) -> None:

@@ -262,6 +262,7 @@ def test_defaults_of_the_operator_reach_only_services_without_their_own_image() 
             id="an unknown field of affinity",
         ),
         pytest.param(422, 'Deployment "x" is invalid: spec.replicas', "", id="something unforeseen"),
+        pytest.param(400, "error decoding YAML: could not find expected ':'", "", id="a key longer than YAML takes"),
         pytest.param(
             403,
             'admission webhook "vdeployment.kb.io" denied the request: metadata.labels[kueue.x-k8s.io/queue-name]: field is immutable',
