@@ -4,14 +4,14 @@ Who owns what is settled for all children before the first of them is written.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.informer import slim
 from fairlead_operator.controller.kinds import CONFIG_MAPS, INFERENCE_SERVICES, REPLICA_SETS, Kind, kind_of
 from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError
-from fairlead_operator.controller.store import Key, Store, place, uid
+from fairlead_operator.controller.store import Key, Place, Store, place, uid
 from fairlead_operator.core import names
 from fairlead_operator.core.intent import additions, differs
 from fairlead_operator.core.names import Manifest
@@ -40,21 +40,37 @@ class Children:
     _refused: dict[tuple[str, int, str], tuple[float, RejectedError]] = field(default_factory=dict)
     now: Callable[[], float] = time.monotonic
 
-    async def bring_about(self, service: Manifest, intent: Sequence[Manifest]) -> list[str]:
-        """Apply what differs, in order; returns what was written and why. Raises RejectedError, NotYetError, ApiError."""
-        known = [await self._find(service, manifest) for manifest in intent]
+    async def bring_about(
+        self, service: Manifest, intent: Sequence[Manifest], absent: Collection[tuple[Kind, Place]] = ()
+    ) -> list[str]:
+        """Apply what differs, in order; returns what was written and why. Raises RejectedError, NotYetError, ApiError.
+
+        What is `absent` was just asked for, and is not asked for again.
+        """
+        known = [
+            None
+            if (kind_of(manifest["apiVersion"], manifest["kind"]), place(manifest)) in absent
+            else await self._find(service, manifest)
+            for manifest in intent
+        ]
         if None in known:
             await self._confirm(service)
         changes = [await self._apply(service, manifest, live) for manifest, live in zip(intent, known, strict=True)]
         return [change for change in changes if change]
 
-    async def recall(self, service: Manifest, kind: Kind, name: str) -> None:
-        """Put our child of this name into the store if it exists: somebody may have taken the label by which it is watched."""
+    async def recall(self, service: Manifest, kind: Kind, name: str) -> set[tuple[Kind, Place]]:
+        """Put our child of this name into the store if it exists: somebody may have taken the label by which it is watched.
+
+        Returns what the API server does not have: that child, or nothing.
+        """
         where = (place(service)[0], name)
         if self.store.get(kind, where) is None:
             live = await self.cluster.get(kind, *where)
-            if live is not None and names.is_controlled_by(live, uid(service)):
+            if live is None:
+                return {(kind, where)}
+            if names.is_controlled_by(live, uid(service)):
                 self.store.observe(kind, slim(live))
+        return set()
 
     async def _find(self, service: Manifest, manifest: Manifest) -> Manifest | None:
         """The live child, None when there is none yet. What the store does not show is read from the server."""

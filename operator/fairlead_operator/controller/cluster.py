@@ -219,9 +219,9 @@ class Cluster:
     async def _send(
         self, method: str, path: str, body: Manifest | list[Manifest] | bytes | None, negotiated: dict[str, str]
     ) -> tuple[int, Mapping[str, str], Any]:
-        _, url, headers, _, _ = await self._client.param_serialize(
-            method, path, header_params=negotiated, auth_settings=["BearerToken"]
-        )
+        headers = {**self._client.default_headers, **negotiated}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = f"{self._client.configuration.host}{path}"
         # Of a write the time to connect counts too: it must not leave later than it may happen.
         limit = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT if method == "GET" else WRITE_TIMEOUT)
         try:

@@ -92,7 +92,7 @@ class Reconciler:
             case False:  # its model is being read, for some seconds at most
                 return Report(requeue=READING_LOOK, generation=service["metadata"]["generation"])
         # What was rendered once is never rendered again, even if no watch shows it.
-        await self.children.recall(service, CONTROLLER_REVISIONS, resolved.revision_name)
+        absent = await self.children.recall(service, CONTROLLER_REVISIONS, resolved.revision_name)
         snapshot = self._snapshot(key, service)
         late, _ = await self.pod_events.of(snapshot.pods)
         seen = observe(replace(snapshot, events=late), resolved)
@@ -100,7 +100,7 @@ class Reconciler:
         objects = build_objects(pods_wanted(resolved, seen), seen.rollout)
         intent, pods_are_weighed = await self.scale_down.gate(key, objects)
         try:
-            changes = await self.children.bring_about(service, intent)
+            changes = await self.children.bring_about(service, intent, absent)
         except RejectedError as refused:
             verdict = Rejection(refused.reason, refused.message, refused.field)
             report = await self._report(key, service, verdict, [])

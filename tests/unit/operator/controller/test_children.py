@@ -38,11 +38,13 @@ class Server:
         self.objects: dict[Kind, dict[str, Any] | None] = {INFERENCE_SERVICES: SERVICE, DEPLOYMENTS: None}
         self.applied: list[str | None] = []
         self.removed: list[tuple[str, list[str]]] = []
+        self.asked: list[Kind] = []
         self.refuses: ApiError | None = None
         self.makes = live()
         self.leaves = live()
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        self.asked.append(kind)
         return self.objects[kind]
 
     async def apply(self, manifest: dict[str, Any], known_uid: str | None) -> dict[str, Any]:
@@ -179,6 +181,26 @@ async def test_what_is_not_ours_is_never_written(
     with pytest.raises(expected):
         await children.bring_about(SERVICE, [INTENT])
     assert server.applied == []
+
+
+async def test_a_child_is_recalled_though_no_watch_shows_it(children: Children, server: Server) -> None:
+    server.objects[DEPLOYMENTS] = live()
+
+    assert await children.recall(SERVICE, DEPLOYMENTS, "mistral") == set()
+
+    assert children.store.get(DEPLOYMENTS, ("ns", "mistral")) is not None
+    server.asked.clear()
+    assert await children.bring_about(SERVICE, [INTENT]) == []
+    assert server.asked == []
+
+
+async def test_what_was_not_there_a_moment_ago_is_not_asked_for_again(children: Children, server: Server) -> None:
+    absent = await children.recall(SERVICE, DEPLOYMENTS, "mistral")
+    assert server.asked == [DEPLOYMENTS]
+
+    assert await children.bring_about(SERVICE, [INTENT], absent) == ["Deployment/mistral: created"]
+
+    assert server.asked == [DEPLOYMENTS, INFERENCE_SERVICES]
 
 
 @pytest.mark.parametrize("now_there", [None, obj(uid="successor"), obj(uid="cr", deletionTimestamp="now")])
