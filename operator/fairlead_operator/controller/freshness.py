@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.kinds import WATCHED, Kind
 from fairlead_operator.controller.outcomes import ApiError
-from fairlead_operator.controller.store import Key, Place, Store, owner, place, uid, version
-from fairlead_operator.core.names import Manifest
+from fairlead_operator.controller.store import Key, Place, Store, place, uid, version
 
 log = logging.getLogger(__name__)
 
@@ -114,21 +113,19 @@ class Freshness:
         for namespace in self.namespaces or (None,):
             listed, revision = await self.cluster.list_versions(kind, namespace)
             there = {uid(item) for item in listed}
-            for obj in self.store.all(kind):
-                inside = namespace in {None, obj["metadata"].get("namespace")}
-                if inside and uid(obj) not in there and version(obj) <= revision:
-                    self._drop(kind, obj, revision)
+            for where, identity, at, service in self.store.versions(kind):
+                if namespace in {None, where[0]} and identity not in there and at <= revision:
+                    self._drop(kind, where, identity, revision, service)
             gaps = ((kind, place(item), version(item)) for item in listed)
             missing += [gap for gap in gaps if self._behind(*gap)]
         return missing
 
     def _behind(self, kind: Kind, where: Place, listed: int) -> bool:
-        known = self.store.get(kind, where)
-        return known is None or version(known) < listed
+        known = self.store.version_at(kind, where)
+        return known is None or known < listed
 
-    def _drop(self, kind: Kind, obj: Manifest, revision: int) -> None:
-        service = owner(kind, obj)
-        if self.store.end(kind, place(obj), uid(obj), revision):
-            log.warning("%s %s/%s is gone; no watch had told", kind.name, *place(obj))
+    def _drop(self, kind: Kind, where: Place, identity: str, revision: int, service: Key | None) -> None:
+        if self.store.end(kind, where, identity, revision):
+            log.warning("%s %s/%s is gone; no watch had told", kind.name, *where)
             if service is not None:
                 self.changed(service)

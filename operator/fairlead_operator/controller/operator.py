@@ -177,9 +177,8 @@ class Operator:
 
     def _seen(self, kind: Kind, obj: Manifest) -> None:
         news = self.store.observe(kind, obj)
-        known = self.store.get(kind, place(obj))
         # The echo of our own write is no news. An older version than our response is: the response swallowed that change.
-        if news or known is None or version(known) != version(obj):
+        if news or self.store.version_at(kind, place(obj)) != version(obj):
             self._enqueue(kind, obj)
 
     def _gone(self, kind: Kind, obj: Manifest) -> None:

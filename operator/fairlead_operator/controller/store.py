@@ -6,17 +6,21 @@ a listing (see freshness.py) drops what is gone. Belongs to one event loop; no l
 """
 
 import asyncio
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from fairlead_operator.controller.kinds import INFERENCE_SERVICES, WATCHED, Kind
+from fairlead_operator.controller.kinds import CHILDREN, INFERENCE_SERVICES, WATCHED, Kind
 from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
 
 #: Other groups have kinds of our name.
 _GROUP = f"{INFERENCE_SERVICES.group}/"
+#: Children that are kept read: those of the services in work, some times over.
+READ = 512
 #: Ends that are remembered: late news of what has ended comes within minutes, if at all.
 REMEMBERED = 10_000
 #: Namespace and name of an InferenceService.
@@ -53,11 +57,21 @@ def owner(kind: Kind, obj: Manifest) -> Key | None:
     return (namespace, service) if service else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """One object. Children are kept as text, a sixth of the memory: they are many, large, and read in their service's turn only."""
+
+    uid: str
+    version: int
+    service: Key | None
+    content: Manifest | bytes
+
+
 @dataclass
 class _Shelf:
     """The objects of one kind."""
 
-    objects: dict[Place, Manifest] = field(default_factory=dict)
+    objects: dict[Place, _Kept] = field(default_factory=dict)
     by_owner: dict[Key, set[Place]] = field(default_factory=dict)
 
 
@@ -72,6 +86,8 @@ class Store:
     #: What has ended: uid -> its last resourceVersion.
     _ended: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
+    #: A reconcile reads each child several times. Nobody changes what the store gives out.
+    _read: Callable[[bytes], Manifest] = field(default_factory=lambda: lru_cache(READ)(json.loads))
 
     def observe(self, kind: Kind, obj: Manifest) -> bool:
         """Take in a watched version; True if it is news."""
@@ -89,12 +105,13 @@ class Store:
         shelf = self._shelves[kind]
         where = place(obj)
         known = shelf.objects.get(where)
-        if known is not None and version(known) >= version(obj):
+        if known is not None and known.version >= version(obj):
             return False
         if known is not None:
-            self._unlink(shelf, kind, known)
-        shelf.objects[where] = obj
+            self._unlink(shelf, where, known)
         service = owner(kind, obj)
+        content = json.dumps(obj, separators=(",", ":")).encode() if kind in CHILDREN else obj
+        shelf.objects[where] = _Kept(uid(obj), version(obj), service, content)
         if service is not None:
             shelf.by_owner.setdefault(service, set()).add(where)
         return True
@@ -114,19 +131,18 @@ class Store:
         self._settle(gone, None)
         shelf = self._shelves[kind]
         known = shelf.objects.get(where)
-        if known is None or uid(known) != gone:
+        if known is None or known.uid != gone:
             return False
-        self._unlink(shelf, kind, known)
+        self._unlink(shelf, where, known)
         del shelf.objects[where]
         return True
 
     @staticmethod
-    def _unlink(shelf: _Shelf, kind: Kind, obj: Manifest) -> None:
-        service = owner(kind, obj)
-        if service is not None and service in shelf.by_owner:
-            shelf.by_owner[service].discard(place(obj))
-            if not shelf.by_owner[service]:
-                del shelf.by_owner[service]
+    def _unlink(shelf: _Shelf, where: Place, known: _Kept) -> None:
+        if known.service is not None and known.service in shelf.by_owner:
+            shelf.by_owner[known.service].discard(where)
+            if not shelf.by_owner[known.service]:
+                del shelf.by_owner[known.service]
 
     def _settle(self, written: str, seen: int | None) -> None:
         pending = self._unseen.get(written)
@@ -135,17 +151,32 @@ class Store:
             self._progress.set()
 
     def get(self, kind: Kind, where: Place) -> Manifest | None:
-        """The object at a place, or None."""
-        return self._shelves[kind].objects.get(where)
+        """The object at a place, or None. Not to be changed, like all that the store gives out."""
+        known = self._shelves[kind].objects.get(where)
+        return None if known is None else self._content(known)
+
+    def version_at(self, kind: Kind, where: Place) -> int | None:
+        """The resourceVersion of the object at a place, or None."""
+        known = self._shelves[kind].objects.get(where)
+        return None if known is None else known.version
+
+    def _content(self, known: _Kept) -> Manifest:
+        return self._read(known.content) if isinstance(known.content, bytes) else known.content
 
     def owned(self, kind: Kind, service: Key) -> tuple[Manifest, ...]:
         """The objects that carry the service's label, by name."""
         shelf = self._shelves[kind]
-        return tuple(shelf.objects[where] for where in sorted(shelf.by_owner.get(service, ())))
+        return tuple(self._content(shelf.objects[where]) for where in sorted(shelf.by_owner.get(service, ())))
 
     def all(self, kind: Kind) -> Iterator[Manifest]:
-        """A snapshot of every object of a kind."""
-        return iter(tuple(self._shelves[kind].objects.values()))
+        """Every object of a kind that was there at the call, one by one."""
+        return (self._content(known) for known in tuple(self._shelves[kind].objects.values()))
+
+    def versions(self, kind: Kind) -> list[tuple[Place, str, int, Key | None]]:
+        """Place, uid, resourceVersion and service of every object of a kind."""
+        return [
+            (where, known.uid, known.version, known.service) for where, known in self._shelves[kind].objects.items()
+        ]
 
     def count(self, kind: Kind) -> int:
         """How many objects of a kind are known."""
@@ -153,7 +184,9 @@ class Store:
 
     def unseen(self, kind: Kind, service: Key) -> frozenset[str]:
         """Uids of the service's objects whose last write by us no watch has shown yet."""
-        return frozenset(uid(obj) for obj in self.owned(kind, service) if uid(obj) in self._unseen)
+        shelf = self._shelves[kind]
+        uids = (shelf.objects[where].uid for where in shelf.by_owner.get(service, ()))
+        return frozenset(identity for identity in uids if identity in self._unseen)
 
     async def caught_up(self, kinds: tuple[Kind, ...], service: Key, within: float) -> bool:
         """Wait until the watches have shown our writes to these objects; False if that takes longer than `within` seconds."""

@@ -1,4 +1,6 @@
 import asyncio
+import json
+import tracemalloc
 
 import pytest
 
@@ -119,3 +121,40 @@ async def test_catching_up_gives_up() -> None:
     store.written(DEPLOYMENTS, child(version=5))
 
     assert not await store.caught_up((DEPLOYMENTS,), KEY, 0)
+
+
+def test_a_child_comes_out_as_it_went_in() -> None:
+    store = Store()
+    deployment = child(version=5) | {"spec": {"replicas": 2, "paused": False, "selector": None, "names": ["é", ""]}}
+
+    store.observe(DEPLOYMENTS, deployment)
+
+    assert store.get(DEPLOYMENTS, PLACE) == deployment
+    assert store.owned(DEPLOYMENTS, KEY) == (deployment,)
+    assert list(store.all(DEPLOYMENTS)) == [deployment]
+
+
+def test_versions_are_known_without_reading_objects() -> None:
+    store = Store()
+    store.observe(DEPLOYMENTS, child(version=5))
+
+    assert store.versions(DEPLOYMENTS) == [(PLACE, "c1", 5, KEY)]
+    assert store.version_at(DEPLOYMENTS, PLACE) == 5
+    assert store.version_at(DEPLOYMENTS, ("ns", "other")) is None
+
+
+def test_many_children_take_little_more_than_their_text() -> None:
+    def large(number: int) -> dict[str, object]:
+        containers = [{"name": f"c{part}", "env": [{"name": "A", "value": f"{number}"}]} for part in range(100)]
+        return child(name=f"d{number}", uid=f"u{number}", version=1) | {"spec": {"containers": containers}}
+
+    text = sum(len(json.dumps(large(number))) for number in range(50))
+    store = Store()
+    tracemalloc.start()
+    for number in range(50):
+        store.observe(DEPLOYMENTS, json.loads(json.dumps(large(number))))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert store.count(DEPLOYMENTS) == 50
+    assert taken < 2 * text
