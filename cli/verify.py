@@ -16,6 +16,7 @@ GENERATED = (
     "docs/reference.md",
     "docs/examples.md",
     "docs/runbook.md",
+    "docs/chart.md",
     "docs/img/architecture.svg",
     "docs/benchmarks/proof.md",
 )

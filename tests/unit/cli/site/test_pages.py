@@ -74,31 +74,20 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
 
 
 def test_every_page_stands_in_the_menu_once() -> None:
-    def named(entry: object) -> Iterator[str]:
-        if isinstance(entry, str):
-            yield entry
-        elif isinstance(entry, dict):
-            for content in entry.values():
-                yield from named(content)
-        elif isinstance(entry, list):
-            for each in entry:
-                yield from named(each)
-
-    menu = sorted(named(navigation.completed(SITE["nav"], navigation.listed(DOCS))))
+    menu = sorted(navigation.named(navigation.completed(SITE["nav"], DOCS)))
 
     assert menu == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
 
 
-def test_a_new_page_of_measurements_is_in_the_menu_by_itself(tmp_path: Path) -> None:
+def test_a_new_page_is_in_the_menu_by_itself(tmp_path: Path) -> None:
     (tmp_path / "benchmarks").mkdir()
-    for name in ("soak.md", "README.md", "data.json"):
-        (tmp_path / "benchmarks" / name).touch()
+    for name in ("index.md", "new.md", "a.md", "benchmarks/soak.md", "benchmarks/README.md", "benchmarks/data.json"):
+        (tmp_path / name).touch()
 
-    menu = navigation.completed(
-        [{"Home": "index.md"}, "a.md", {"Measured": "benchmarks/"}], navigation.listed(tmp_path)
-    )
+    menu = navigation.completed([{"Home": "index.md"}, "a.md", {"Measured": "benchmarks/"}], tmp_path)
 
-    assert menu == [{"Home": "index.md"}, "a.md", {"Measured": ["benchmarks/README.md", "benchmarks/soak.md"]}]
+    measured = ["benchmarks/README.md", "benchmarks/soak.md"]
+    assert menu == [{"Home": "index.md"}, "a.md", {"Measured": measured}, {"More": ["new.md"]}]
 
 
 def fields(path: str, schema: dict[str, object]) -> Iterator[tuple[str, str]]:
