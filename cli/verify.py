@@ -17,6 +17,7 @@ GENERATED = (
     "docs/examples.md",
     "docs/runbook.md",
     "docs/chart.md",
+    "docs/cli.md",
     "docs/img/architecture.svg",
     "docs/benchmarks/proof.md",
 )
