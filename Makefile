@@ -34,6 +34,7 @@ generate: .venv/.ready ## Write crds/, the chart's copy of it and the pages in d
 	@$(BIN)/python -m fairlead_cli.site.reference docs/reference.md
 	@$(BIN)/python -m fairlead_cli.site.examples docs/examples.md
 	@$(BIN)/python -m fairlead_cli.site.runbook docs/runbook.md
+	@$(BIN)/python -m fairlead_cli.site.figures docs/tuning.md
 	@$(BIN)/python -m fairlead_cli.site.chart docs/chart.md
 	@$(BIN)/python -m fairlead_cli.site.commands docs/cli.md
 	@$(BIN)/python -m fairlead_cli.site.architecture docs/img/architecture.svg

@@ -16,6 +16,7 @@ GENERATED = (
     "docs/reference.md",
     "docs/examples.md",
     "docs/runbook.md",
+    "docs/tuning.md",
     "docs/chart.md",
     "docs/cli.md",
     "docs/img/architecture.svg",
