@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fairlead_cli import images
-from fairlead_cli.local import binaries, cluster, engine
+from fairlead_cli.local import binaries, cluster, engine, machine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -115,6 +115,9 @@ def main() -> int:
 def build(suites: Sequence[Suite]) -> None:
     """What the suites need. Programs want the processor, images and the engine the network and the disk: side by side."""
     programs = tuple(dict.fromkeys(name for suite in suites for name in suite.programs))
+    if any(suite.images for suite in suites):
+        # Before anything is built: runc needs headers, and whatever the machine lacks is told in one message.
+        images.prepare(say, machine.NODE)
     with ThreadPoolExecutor() as beside:
         work: list[Future[Any]] = [beside.submit(binaries.ensure, *programs, progress=say)]
         if any(suite.images for suite in suites):
