@@ -34,6 +34,9 @@ NOT_INSTALLED = ("triton",)
 #: Count up when the steps of `engine` change in a way that the values above do not show.
 REVISION = 1
 OLDEST_PYTHON = (3, 11)
+#: vLLM itself chooses the kernels for this processor's instructions (AVX2, AVX-512 or BF16), and only warns when they cannot be
+#: loaded; others than the chosen ones end the process with an illegal instruction.
+KERNELS_LOAD = "import torch, vllm._custom_ops; torch.ops._C.rms_norm; print('imported')"
 
 
 def system(store: Store, packages: Sequence[str], result: str) -> None:
@@ -103,6 +106,6 @@ def engine(store: Store, base: str, lock: Path, result: str) -> None:
         # One file in torch's own tests is written for a newer Python.
         compile_all = ["python3", "-m", "compileall", "-q", "-j2", "--invalidation-mode", "unchecked-hash"]
         store.buildah("run", container, "--", *compile_all, "-x", "/torch/testing/", f"/{target}")
-        said = store.buildah("run", container, "--", "python3", "-P", "-c", "import torch, vllm._C; print('imported')")
+        said = store.buildah("run", container, "--", "python3", "-P", "-c", KERNELS_LOAD)
         if "imported" not in said:
             raise BuildFailed(f"the engine cannot be imported: {said}")
