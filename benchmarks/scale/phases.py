@@ -143,7 +143,8 @@ def _phases(run: Run, idle_minutes: float, say: Callable[[str], None]) -> Seen:
     updating = run.settled(is_ready)
     updated = audit.by_user(updating, access.USER)
     update = audit.last(updated, "inferenceservices/status") - first(updating, "inferenceservices")
-    say(f"all updated in {update:.1f} s, {len(updated)} writes")
+    peak = max(peak, process.peak_mib(run.pid()))
+    say(f"all updated in {update:.1f} s, {len(updated)} writes, {peak:.0f} MiB at most")
     return Seen(
         children=children,
         children_s=max(write.done for write in own if write.created and write.resource in CHILDREN) - began,

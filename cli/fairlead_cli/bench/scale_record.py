@@ -18,7 +18,7 @@ class ScaleRow(Record):
     children_*: from a service's creation to the last of its children. converged_s: from the first creation to the last status, when
     all are Ready. bare_loop_s: the same number of equal Deployments, created at the same rate without the operator, until the last
     is available. writes_per_resource: all of the operator's writes until then, child_writes_per_resource those to children.
-    cpu_s: the operator's for one service. peak_mib: the most memory it had resident. idle_writes, restart_writes: all but the
+    cpu_s: the operator's for one service. peak_mib: the most memory it had resident, before a restart or after, the update included. idle_writes, restart_writes: all but the
     Lease's. restart_s: from the start of a new operator until it has looked at every service.
     """
 

@@ -13,12 +13,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from fairlead_operator.controller.kinds import CHILDREN, INFERENCE_SERVICES, WATCHED, Kind
+from fairlead_operator.controller.kinds import CHILDREN, INFERENCE_SERVICES, PODS, WATCHED, Kind
 from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
 
 #: Other groups have kinds of our name.
 _GROUP = f"{INFERENCE_SERVICES.group}/"
+#: Half of a pod, and never read of one: the template has it.
+UNREAD = frozenset({
+    "args", "command", "env", "envFrom", "lifecycle", "livenessProbe", "ports", "readinessProbe", "securityContext", "startupProbe",
+    "volumeMounts",
+})  # fmt: skip
 #: Children that are kept read: those of the services in work, some times over.
 READ = 512
 #: Ends that are remembered: late news of what has ended comes within minutes, if at all.
@@ -67,6 +72,18 @@ class _Kept:
     content: Manifest | bytes
 
 
+def _content(kind: Kind, obj: Manifest) -> Manifest | bytes:
+    if kind in CHILDREN:
+        return json.dumps(obj, separators=(",", ":")).encode()
+    if kind is PODS and "spec" in obj:
+        containers = [
+            {name: value for name, value in container.items() if name not in UNREAD}
+            for container in obj["spec"].get("containers") or ()
+        ]
+        return {**obj, "spec": {**obj["spec"], "containers": containers}}
+    return obj
+
+
 @dataclass
 class _Shelf:
     """The objects of one kind."""
@@ -110,8 +127,7 @@ class Store:
         if known is not None:
             self._unlink(shelf, where, known)
         service = owner(kind, obj)
-        content = json.dumps(obj, separators=(",", ":")).encode() if kind in CHILDREN else obj
-        shelf.objects[where] = _Kept(uid(obj), version(obj), service, content)
+        shelf.objects[where] = _Kept(uid(obj), version(obj), service, _content(kind, obj))
         if service is not None:
             shelf.by_owner.setdefault(service, set()).add(where)
         return True

@@ -158,3 +158,16 @@ def test_many_children_take_little_more_than_their_text() -> None:
 
     assert store.count(DEPLOYMENTS) == 50
     assert taken < 2 * text
+
+
+def test_of_a_pods_containers_only_what_is_read_is_kept() -> None:
+    container = {"name": "engine", "image": "i", "resources": {"limits": {"nvidia.com/gpu": "1"}}}
+    pod = child(version=5) | {
+        "spec": {"nodeName": "n", "volumes": [{"name": "config"}]},
+        "status": {"phase": "Running"},
+    }
+    store = Store()
+
+    store.observe(PODS, pod | {"spec": {**pod["spec"], "containers": [container | {"env": [], "livenessProbe": {}}]}})
+
+    assert store.get(PODS, PLACE) == pod | {"spec": {**pod["spec"], "containers": [container]}}
