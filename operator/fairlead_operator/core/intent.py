@@ -64,6 +64,8 @@ def _first(intent: Any, live: Any, path: str) -> str | None:
         for key, value in intent.items():
             here = f"{path}.{key}" if path else str(key)
             if key not in live:
+                if _is_left_out(value, key, path):
+                    continue
                 return here
             if path.rpartition(".")[2] in _QUANTITIES or key == "sizeLimit":
                 if not _same_amount(value, live[key]):
@@ -74,6 +76,14 @@ def _first(intent: Any, live: Any, path: str) -> str | None:
     if isinstance(intent, Sequence) and not isinstance(intent, str):
         return _first_of_list(intent, live, path)
     return path
+
+
+def _is_left_out(value: Any, key: str, path: str) -> bool:
+    """Whether the API server stores such a value by leaving it out: the empty one of a variable or a toleration, any in an affinity.
+
+    Elsewhere what is empty means something: an emptyDir, or a label without a value.
+    """
+    return value in ("", [], {}, None) and (".affinity" in f"{path}.{key}" or (key == "value" and path.endswith("]")))
 
 
 def _first_of_list(intent: Sequence[Any], live: Any, path: str) -> str | None:

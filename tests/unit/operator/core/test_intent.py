@@ -38,6 +38,36 @@ def test_defaults_quantities_and_other_peoples_additions_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
+    ("part", "intent", "live"),
+    [
+        pytest.param("tolerations", [{"key": "a", "value": ""}], [{"key": "a"}], id="the value of a toleration"),
+        pytest.param("affinity", {"podAffinity": {"x": [], "y": {}, "z": None}}, {"podAffinity": {}}, id="in an affinity"),
+    ],
+)  # fmt: skip
+def test_what_the_api_server_leaves_out_is_no_difference(part: str, intent: Any, live: Any) -> None:
+    asked = {"spec": {"template": {"spec": {part: intent}}}}
+
+    assert differs(asked, {"spec": {"template": {"spec": {part: live}}}}) is None
+
+
+def test_a_variable_without_a_value_is_no_difference() -> None:
+    container = {"name": "engine", "env": [{"name": "A", "value": ""}]}
+
+    assert differs({"containers": [container]}, {"containers": [{**container, "env": [{"name": "A"}]}]}) is None
+
+
+@pytest.mark.parametrize(
+    ("intent", "live"),
+    [
+        pytest.param({"nodeSelector": {"value": ""}}, {"nodeSelector": {}}, id="a label without a value"),
+        pytest.param({"volumes": [{"name": "a", "emptyDir": {}}]}, {"volumes": [{"name": "a", "hostPath": {}}]}, id="an empty folder"),
+    ],
+)  # fmt: skip
+def test_what_is_empty_and_means_something_is_missed(intent: Manifest, live: Manifest) -> None:
+    assert differs(intent, live) is not None
+
+
+@pytest.mark.parametrize(
     ("live", "expected"),
     [
         pytest.param(_changed(["spec", "replicas"], 2), "spec.replicas", id="a number"),
