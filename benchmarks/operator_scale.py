@@ -2,7 +2,8 @@
 
 operator_scale.py [--resources 1000] [--runs 1] [--idle-minutes 1] [--keep]
 
-Without --keep nothing is written, and the figures are compared with the kept ones: a regression fails.
+Without --keep nothing is written, and the figures are compared with the kept ones: a regression fails, and so does a write of an idle
+or a restarted operator. What is asked of 1,000 services and not met is told; on a small machine it is the machine's.
 """
 
 import argparse
@@ -51,18 +52,18 @@ def main() -> int:
     rows = [measure(int(number), asked.runs, asked.idle_minutes) for number in asked.resources.split(",")]
     for row in rows:
         print(row.model_dump_json(indent=1))
-    trouble = [f"{row.resources} services: {missed}" for row in rows for missed in row.missed()]
+    for line in (f"{row.resources} services: {missed}" for row in rows for missed in row.missed()):
+        print(f"not met: {line}")
     kept = ScaleRecord.model_validate_json(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else None
     made = figures.record(rows, kept if asked.keep else None)
     if asked.keep:
         KEPT.write_text(made.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
-        for line in trouble:
-            print(f"not met: {line}")
         return 0
-    trouble += figures.regressions(kept, made) if kept else []
-    for line in trouble:
+    worse = [f"{row.resources} services: {wasted}" for row in rows for wasted in row.wasted()]
+    worse += figures.regressions(kept, made) if kept else []
+    for line in worse:
         print(f"FAILED: {line}")
-    return 1 if trouble else 0
+    return 1 if worse else 0
 
 
 if __name__ == "__main__":

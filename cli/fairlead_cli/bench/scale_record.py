@@ -46,12 +46,16 @@ class ScaleRow(Record):
         """How many times as long as the same Deployments without the operator."""
         return self.converged_s / self.bare_loop_s
 
-    def missed(self) -> Iterator[str]:
-        """What is asked and not met, in words. Idle and restarted operators write nothing, at any size."""
+    def wasted(self) -> Iterator[str]:
+        """Writes that nobody needs, in words: idle and restarted operators write nothing, at any size and on any machine."""
         if self.idle_writes:
             yield f"{self.idle_writes} writes while idle, 0 are asked"
         if self.restart_writes:
             yield f"{self.restart_writes} writes after a restart, 0 are asked"
+
+    def missed(self) -> Iterator[str]:
+        """What is asked and not met, in words. Much of it hangs on the machine."""
+        yield from self.wasted()
         if self.resources != JUDGED:
             return
         if self.converged_s > max(CONVERGED_S, self.bare_loop_s):

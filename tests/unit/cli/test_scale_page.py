@@ -59,6 +59,13 @@ def test_what_is_asked(changes: dict[str, Any], missed: list[str]) -> None:
     assert list(ScaleRow.model_validate(ROW | changes).missed()) == missed
 
 
+def test_a_write_too_many_is_nobodys_machines_fault() -> None:
+    slow = ScaleRow.model_validate(ROW | {"converged_s": 500.0, "restart_writes": 2})
+
+    assert list(slow.wasted()) == ["2 writes after a restart, 0 are asked"]
+    assert len(list(slow.missed())) == 2
+
+
 def test_the_page_has_every_figure_and_how_it_was_measured() -> None:
     text = page(record())
 
