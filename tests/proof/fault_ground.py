@@ -1,0 +1,225 @@
+"""The ground of the fault tests: a control plane, a proxy before it, one operator behind the proxy, and who looks on."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from api import access
+from api.access import SYSTEM
+from api.cluster import eventually
+from api.conftest import CRD
+from api.operators import OperatorProcess, operator_on
+from fairlead_cli.local import binaries, components, controlplane
+from fairlead_cli.local.controlplane import ControlPlane
+from proof.invariants import INJECTED, Picture
+from proof.observer import Admin, Observer
+from proof.proxy import Hooks, Proxy
+from proof.requests import Answer, Manifest, Request
+from proof.scenario import Scenario, differences
+from proof.watch_harm import WATCHED
+
+#: Requests of the operator per second, but the Lease's, and how many may come at once: settings.py says twice as many.
+RATE = 30
+BURST = 2 * RATE
+#: Requests that may have been allowed before the count began: one of each worker and of each watch, and some.
+ON_THE_WAY = 20
+#: Looks that have to show the same before it counts as the end.
+SETTLED = 15
+#: The operator with shorter waits, for CI: what takes a minute to be noticed takes some seconds. Only the Lease is held more
+#: patiently: on a machine that stands still for ten seconds the process would end.
+HURRIED = """
+import runpy
+from fairlead_operator.controller import cluster, freshness, informer, lease, workqueue
+cluster.REQUEST_TIMEOUT, cluster.WRITE_TIMEOUT = 4.0, 2
+freshness.INTERVAL, freshness.RETRY, freshness.PATIENCE = 5.0, 1.0, 5.0
+informer.REQUEST_TIMEOUT, informer.SILENCE, informer.LONGEST_WAIT = 4.0, 6.0, 4.0
+workqueue.LONGEST_BACKOFF = 1.0
+lease.DURATION, lease.RENEW_DEADLINE, lease.TICK_DEADLINE = 60, 40.0, 20.0
+runpy.run_module("fairlead_operator", run_name="__main__")
+"""
+
+
+@dataclass
+class Counted(Hooks):
+    """Counts what the operator asks, but of its Lease, and does the harm of `inner`."""
+
+    inner: Hooks = field(default_factory=Hooks)
+    #: Time, in monotonic seconds, and request, as they came.
+    asked: list[tuple[float, Request]] = field(default_factory=list)
+
+    async def before(self, request: Request) -> Answer | None:
+        if request.target.resource != "leases":
+            self.asked.append((time.monotonic(), request))
+        return await self.inner.before(request)
+
+    async def after(self, request: Request, answer: Answer) -> Answer:
+        return await self.inner.after(request, answer)
+
+    async def event(self, request: Request, event: Manifest) -> Sequence[Manifest]:
+        return await self.inner.event(request, event)
+
+    def flood(self) -> str:
+        """What is too much, by the operator's own figure; nothing when it kept to it."""
+        seconds = time.monotonic() - self.asked[0][0] if self.asked else 0.0
+        allowed = BURST + RATE * seconds + ON_THE_WAY
+        return "" if len(self.asked) <= allowed else f"{len(self.asked)} requests in {seconds:.1f} s"
+
+
+@dataclass
+class Ground:
+    """`within` is how long a scenario may take to reach its end, in seconds."""
+
+    plane: ControlPlane
+    proxy: Proxy
+    operator: OperatorProcess
+    observer: Observer
+    within: float
+    #: How it all ends without faults.
+    undisturbed: dict[str, object] = field(default_factory=dict)
+    _runs: int = 0
+
+    def run(
+        self, harm: Hooks, *, changing: Callable[["Ground", Scenario], None] | None = None, late: bool = False
+    ) -> None:
+        """The scenario under harm, from its beginning or, `late`, from its change; `changing` is called right before that."""
+        self._runs += 1
+        scenario = Scenario(self.observer.admin, f"faults-{self._runs}")
+        said = self.operator.log.stat().st_size
+        rejected = self.rejected
+        self.observer.wrong.clear()
+        counted = self.proxy.hooks = Counted(Hooks() if late else harm)
+        try:
+            scenario.begin()
+            self.observer.until(scenario.begun, self.within)
+            counted.inner = harm
+            if changing is not None:
+                changing(self, scenario)
+            scenario.change()
+            self.observer.until(scenario.changed, self.within)
+            if self.undisturbed:
+                self.observer.until(lambda seen: differences(self.undisturbed, scenario.state(seen)), self.within)
+            else:
+                self.undisturbed = self._settled(scenario)
+        finally:
+            scenario.end()
+            counted.inner = Hooks()
+        assert self.observer.wrong == []
+        assert counted.flood() == ""
+        assert self.rejected == rejected, "a fault was taken for the user's"
+        assert unfit(self.operator.log, said) == []
+        assert self.told_to_users(scenario.namespace) == []
+
+    def _settled(self, scenario: Scenario) -> dict[str, object]:
+        """The state once it has been the same for some looks in a row."""
+        states: list[dict[str, object]] = []
+
+        def moving(seen: Picture) -> str:
+            states.append(scenario.state(seen))
+            same = len(states) > SETTLED and all(state == states[-1] for state in states[-SETTLED:])
+            return "" if same else "it still changes"
+
+        self.observer.until(moving, self.within)
+        return states[-1]
+
+    @property
+    def rejected(self) -> float:
+        """Reconciles that ended with a spec's refusal."""
+        return self.outcome("Rejected")
+
+    def outcome(self, name: str) -> float:
+        """Reconciles with this outcome so far."""
+        return self.operator.metric(f'fairlead_reconcile_duration_seconds_count{{outcome="{name}"}}') or 0
+
+    @property
+    def retries(self) -> float:
+        """Reconciles that ended with another try."""
+        return self.outcome("Failed") + self.outcome("NotYet")
+
+    def until_unwatched(self) -> None:
+        """Wait until the operator watches nothing."""
+        eventually(lambda: not any(map(self.proxy.watched, WATCHED)), "the end of the watches", self.within)
+
+    def told_to_users(self, namespace: str) -> list[str]:
+        """Events that warn, or that tell of an injected error."""
+        events = self.observer.admin.items(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events")
+        ours = [event for event in events if event.get("reportingController", "").startswith("fairlead")]
+        return [
+            f"{event['reason']}: {event['note']}"
+            for event in ours
+            if event["type"] == "Warning" or INJECTED in event["note"]
+        ]
+
+
+def unfit(log: Path, since: int) -> list[str]:
+    """Lines of the log that are worse than a warning, or that show a bug."""
+    with log.open("rb") as lines:
+        lines.seek(since)
+        said = lines.read().decode().splitlines()
+    found = []
+    for line in said:
+        entry = json.loads(line) if line.startswith("{") else {"level": "ERROR", "message": line}
+        if entry["level"] not in {"DEBUG", "INFO", "WARNING"} or "exception" in entry:
+            found.append(line[:2000])
+    return found
+
+
+def install(admin: Admin) -> None:
+    """CRD and the operator's rights."""
+    apply = {"Content-Type": "application/apply-patch+yaml"}
+    for manifest in (yaml.safe_load(CRD.read_text()), *access.manifests(SYSTEM)):
+        group, _, version = manifest["apiVersion"].rpartition("/")
+        root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        namespace = manifest["metadata"].get("namespace")
+        where = f"/namespaces/{namespace}" if namespace else ""
+        path = f"{root}{where}/{manifest['kind'].lower()}s/{manifest['metadata']['name']}?fieldManager=test"
+        admin.ask("PATCH", path, json=manifest, headers=apply)
+
+    def served() -> bool:
+        found = admin.try_to("GET", "/apis/fairlead.dev/v1alpha1")
+        return found.status_code == 200 and "inferenceservices" in found.text
+
+    eventually(served, "discovery")
+
+
+@contextmanager
+def ground(folder: Path, *, hurried: bool, within: float) -> Iterator[Ground]:
+    """All of it, with an operator that leads."""
+    with controlplane.start(folder / "plane", progress=print) as plane:
+        with closing(Admin(plane.kubeconfig)) as admin:
+            install(admin)
+        # After the CRD: the garbage collector looks for new kinds every half minute only.
+        program = binaries.ensure("kube-controller-manager", progress=print)["kube-controller-manager"]
+        command = components.kube_controller_manager(program, plane.settings, plane._credentials)
+        plane.start("kube-controller-manager", command)
+        with _operated(plane, folder, hurried, within) as found:
+            yield found
+
+
+@contextmanager
+def _operated(plane: ControlPlane, folder: Path, hurried: bool, within: float) -> Iterator[Ground]:  # noqa: FBT001
+    with Proxy(plane.user(access.USER), folder) as proxy:
+        operator = operator_on(plane, folder, "faults", FAIRLEAD_API_REQUESTS_PER_SECOND=str(RATE))
+        operator = dataclasses.replace(operator, kubeconfig=proxy.kubeconfig)
+        if hurried:
+            operator = dataclasses.replace(operator, program=("-c", HURRIED))
+
+        def unwell() -> str:
+            if not operator.running:
+                return f"the operator ended, see {operator.log}"
+            code, said = operator.get("/livez")
+            return "" if code in {0, 200} else f"the operator says it is not alive: {said}"
+
+        with operator, Observer(plane.kubeconfig, unwell) as observer:
+            operator.ready()
+            eventually(operator.leads, "leadership")
+            found = Ground(plane, proxy, operator, observer, within)
+            found.run(Hooks())
+            yield found
+            observer.until(lambda seen: "something is left" if seen != Picture((), [], []) else "", within)
+            assert operator.end() == 0
