@@ -1,14 +1,20 @@
 """What fairlead plans of a GPU's memory against what the engine reports when it starts there: models without weights; see README.md.
 
-plan_gpu.py --output FILE: runs where the GPU is, with Python that has vLLM; nothing is served. Each row is one start of the engine.
+plan_gpu.py --output FILE [--gpus N] [--cases NUMBERS]: runs where the GPU is, with Python that has vLLM; nothing is served. Each row is one
+start of the engine; N of them run at the same time, each with a GPU of its own. A row is written as soon as it is there, and a start that
+fails leaves the others alone.
 """
 
 import argparse
 import json
+import os
+import queue
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +24,6 @@ from fairlead_cli.bench.record import Machine, PlannedRow, PlanRecord, this_mach
 from fairlead_runtime import memory
 from fairlead_runtime.memory import GIB, EngineSettings
 
-ROOT = Path(__file__).resolve().parent.parent
 #: Seconds that one start may take: compilation, and graphs.
 START_WITHIN = 400
 _COMMON = {"vocab_size": 32_000, "torch_dtype": "bfloat16", "bos_token_id": 1, "eos_token_id": 2, "rms_norm_eps": 1e-5}
@@ -79,7 +84,7 @@ CASES: Sequence[Case] = (
     Case("13B bf16, KV fp8, 2,048 tokens", "13B", {"kv_cache_dtype": "fp8", "max_model_len": 2048}),
 )
 
-#: The engine starts in a process of its own, so that the GPU is empty for the next one.
+#: The engine starts in a process of its own, so that the GPU is empty for the next one. bytes: the GPU's memory as the engine asks for it.
 START = """\
 import json, sys
 from importlib.metadata import version
@@ -87,77 +92,126 @@ if __name__ == "__main__":
     from vllm import LLM
     LLM(skip_tokenizer_init=True, load_format="dummy", **json.loads(sys.argv[1]))
     import torch
-    gpu = torch.cuda.get_device_properties(0)
-    print("FOUND", json.dumps({"gpu": gpu.name, "bytes": gpu.total_memory, "vllm": version("vllm"), "torch": torch.__version__}))
+    name, size = torch.cuda.get_device_properties(0).name, torch.cuda.mem_get_info()[1]
+    print("FOUND", json.dumps({"gpu": name, "bytes": size, "vllm": version("vllm"), "torch": torch.__version__}))
 """
 #: From 0.26 to 0.33 in the log of the engine's process.
 TOKENS = re.compile(r"GPU KV cache size: ([\d,]+) tokens")
 
 
-def reported(output: str) -> tuple[int, dict[str, Any]]:
-    """(tokens, what else START found) in what one start printed. Raises SystemExit with its last words."""
+class StartFailedError(Exception):
+    """The engine did not start; with its last words."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """What one start of the engine told. tokens: of its KV cache; gpu_bytes: of memory on its GPU."""
+
+    tokens: int
+    gpu: str
+    gpu_bytes: int
+    versions: Mapping[str, str]
+
+
+def started(output: str) -> Started:
+    """From what START and the engine printed. Raises StartFailedError."""
     tokens = TOKENS.findall(output)
     found = [line.removeprefix("FOUND ") for line in output.splitlines() if line.startswith("FOUND ")]
     if not tokens or not found:
-        raise SystemExit(f"the engine did not start: {output[-4000:]}")
-    return int(tokens[-1].replace(",", "")), json.loads(found[-1])
+        raise StartFailedError(output[-4000:])
+    about = json.loads(found[-1])
+    versions = {"vllm": about["vllm"], "torch": about["torch"]}
+    return Started(int(tokens[-1].replace(",", "")), about["gpu"], about["bytes"], versions)
 
 
-def start(case: Case, folder: Path) -> tuple[int, dict[str, Any]]:
+def start(case: Case, folder: Path, gpu: int) -> Started:
+    """The log stays in the folder. Raises StartFailedError."""
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(dict(SHAPES[case.shape])), encoding="utf-8")
-    program = folder / "start.py"
+    program, log = folder / "start.py", folder / "log"
     program.write_text(START, encoding="utf-8")
     arguments = json.dumps({"model": str(folder), **case.all_settings})
-    done = subprocess.run(
-        [sys.executable, str(program), arguments], capture_output=True, text=True, timeout=START_WITHIN, check=False
-    )
-    return reported(done.stdout + done.stderr)
+    with log.open("wb") as written:
+        try:
+            subprocess.run(
+                [sys.executable, str(program), arguments],
+                env={**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu)},
+                stdout=written, stderr=written, timeout=START_WITHIN, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as late:
+            raise StartFailedError(f"not within {START_WITHIN} s: {log.read_text(errors='replace')[-4000:]}") from late
+    return started(log.read_text(errors="replace"))
 
 
-def formula() -> str:
-    """The commit that last changed the arithmetic; "" outside of a checkout."""
-    done = subprocess.run(
-        ["git", "-C", str(ROOT), "log", "-1", "--format=%h", "--", "runtime/fairlead_runtime/memory"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip()
+class Measuring:
+    """Rows as they come in, kept in a file in the order of CASES."""
+
+    def __init__(self, output: Path, gpus: int) -> None:
+        self._output, self._gpus = output, gpus
+        self._rows: dict[str, PlannedRow] = {}
+        self._lock = threading.Lock()
+
+    def add(self, case: Case, seen: Started) -> PlannedRow:
+        row = PlannedRow(
+            config=case.name,
+            settings=case.all_settings,
+            planned_kv_tokens=case.planned(seen.gpu_bytes),
+            reported_kv_tokens=seen.tokens,
+        )
+        with self._lock:
+            self._rows[case.name] = row
+            self._output.write_text(self._record(seen) + "\n", encoding="utf-8")
+        return row
+
+    def _record(self, seen: Started) -> str:
+        about: Machine = this_machine().model_copy(
+            update={"gpu": seen.gpu, "gpus": self._gpus, "gpu_memory_gib": round(seen.gpu_bytes / GIB)}
+        )
+        record = PlanRecord(
+            machine=about,
+            versions=dict(seen.versions),
+            command=f"benchmarks/plan_gpu.py --gpus {self._gpus}",
+            date=today(),
+            gpu_bytes=seen.gpu_bytes,
+            rows=tuple(self._rows[case.name] for case in CASES if case.name in self._rows),
+        )
+        return record.model_dump_json(indent=1, exclude_defaults=True)
 
 
-def main() -> None:
+def measure(cases: Sequence[Case], gpus: int, folder: Path, measuring: Measuring) -> int:
+    """How many starts failed."""
+    free: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for gpu in range(gpus):
+        free.put(gpu)
+
+    def one(case: Case) -> bool:
+        gpu = free.get()
+        try:
+            row = measuring.add(case, start(case, folder / str(CASES.index(case)), gpu))
+        except StartFailedError as failure:
+            print(f"{case.name}: did not start: {failure}", flush=True)
+            return False
+        finally:
+            free.put(gpu)
+        print(row.config, row.planned_kv_tokens, row.reported_kv_tokens, f"{row.off:+.2%}", row.verdict, flush=True)
+        return True
+
+    with ThreadPoolExecutor(gpus) as pool:
+        return sum(not done for done in pool.map(one, cases))
+
+
+def main() -> int:
+    """How many starts failed; how good the plans are is for the page to judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--formula", default=formula(), help="commit of the arithmetic, where this is no checkout")
+    parser.add_argument("--gpus", type=int, default=1, help="of this machine, one start on each")
+    parser.add_argument("--cases", help="numbers from 0, with commas: instead of all")
+    parser.add_argument("--logs", type=Path, help="keep the engines' logs here")
     asked = parser.parse_args()
-    rows: list[PlannedRow] = []
-    seen: dict[str, Any] = {}
-    with TemporaryDirectory() as folder:
-        for number, case in enumerate(CASES):
-            tokens, seen = start(case, Path(folder) / str(number))
-            row = PlannedRow(
-                config=case.name,
-                settings=case.all_settings,
-                formula=asked.formula,
-                planned_kv_tokens=case.planned(seen["bytes"]),
-                reported_kv_tokens=tokens,
-            )
-            print(row.config, row.planned_kv_tokens, row.reported_kv_tokens, row.verdict, flush=True)
-            rows.append(row)
-    about: Machine = this_machine().model_copy(
-        update={"gpu": seen["gpu"], "gpus": 1, "gpu_memory_gib": round(seen["bytes"] / GIB)}
-    )
-    record = PlanRecord(
-        machine=about,
-        versions={"vllm": seen["vllm"], "torch": seen["torch"]},
-        command="benchmarks/plan_gpu.py",
-        date=today(),
-        gpu_bytes=seen["bytes"],
-        rows=tuple(rows),
-    )
-    asked.output.write_text(record.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
+    cases = [CASES[int(number)] for number in asked.cases.split(",")] if asked.cases else CASES
+    with TemporaryDirectory() as scratch:
+        return measure(cases, asked.gpus, asked.logs or Path(scratch), Measuring(asked.output, asked.gpus))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -19,7 +19,8 @@ interval by bootstrap. An interval wider than 0.04 is *too noisy*: it passes not
 #: File, heading, and the model of what it holds; the order of the page. A file that is not there is left out.
 FILES: tuple[tuple[str, str, type[RuntimeRecord | AgreementRecord | PlanRecord]], ...] = (
     ("runtime-gpu.json", "The runtime against bare vLLM on a GPU", RuntimeRecord),
-    ("runtime-gpu-256.json", "The same at 256 streams, on a host with half the processor cores", RuntimeRecord),
+    ("runtime-gpu-five.json", "An earlier run of fewer pairs, with starts and Transformers", RuntimeRecord),
+    ("runtime-gpu-256.json", "At 256 streams, on a host with half the processor cores", RuntimeRecord),
     ("runtime-cpu.json", "The runtime against bare vLLM on a CPU", RuntimeRecord),
     ("front-end.json", "One front end's streams, with an engine that computes nothing", RuntimeRecord),
     ("plan-gpu.json", "The KV cache as planned and as the engine reports it", PlanRecord),
@@ -80,14 +81,13 @@ def _about_plan(record: PlanRecord, name: str) -> str:
 def _tables(record: RuntimeRecord | AgreementRecord | PlanRecord) -> Iterable[str]:
     if isinstance(record, PlanRecord):
         yield table(
-            ("configuration", "planned tokens", "reported tokens", "off by", "formula of", ""),
+            ("configuration", "planned tokens", "reported tokens", "off by", ""),
             [
                 (
                     row.config,
                     f"{row.planned_kv_tokens:,}",
                     f"{row.reported_kv_tokens:,}",
                     f"{row.off:+.1%}",
-                    row.formula,
                     row.verdict,
                 )
                 for row in record.rows

@@ -169,13 +169,12 @@ class AgreementRecord(Measured):
 
 
 class PlannedRow(Record):
-    """One start of the engine on a GPU. settings: vLLM's arguments. formula: the commit of the arithmetic that planned it. fitted: the
-    arithmetic's constants are from this very measurement, so that it proves nothing.
+    """One start of the engine on a GPU. settings: vLLM's arguments. fitted: the arithmetic's constants are from this very measurement, so
+    that it proves nothing; all others were planned by an arithmetic that was there before them.
     """
 
     config: str
     settings: dict[str, Any]
-    formula: str
     planned_kv_tokens: int
     reported_kv_tokens: int
     fitted: bool = False

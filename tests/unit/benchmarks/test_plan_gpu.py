@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import plan_gpu
 import pytest
-from plan_gpu import CASES, SHAPES, reported
+from plan_gpu import CASES, SHAPES, Case, Measuring, Started, StartFailedError, measure, started
 
 from fairlead_cli.bench.record import PlannedRow, PlanRecord
 from fairlead_runtime import memory
@@ -34,26 +35,58 @@ def test_at_least_six_configurations_of_both_shapes_in_both_precisions() -> None
     assert len({case.all_settings["max_model_len"] for case in CASES}) >= 3
 
 
+LOG = (
+    "(EngineCore pid=7) INFO 11-24 [kv_cache_utils.py:1] GPU KV cache size: 910,656 tokens, Maximum concurrency 222.33x\n"
+    'FOUND {"gpu": "NVIDIA H200", "bytes": 150109106995, "vllm": "0.26.0", "torch": "2.11.0"}\n'
+)
+
+
 def test_what_a_start_prints() -> None:
-    output = (
-        "(EngineCore pid=7) INFO 11-24 [kv_cache_utils.py:1] GPU KV cache size: 910,656 tokens, Maximum concurrency 222.33x\n"
-        'FOUND {"gpu": "NVIDIA H200", "bytes": 150109106995, "vllm": "0.26.0", "torch": "2.11.0"}\n'
-    )
+    seen = started(LOG)
 
-    tokens, found = reported(output)
-
-    assert (tokens, found["gpu"]) == (910_656, "NVIDIA H200")
+    assert (seen.tokens, seen.gpu, seen.gpu_bytes) == (910_656, "NVIDIA H200", 150_109_106_995)
+    assert seen.versions == {"vllm": "0.26.0", "torch": "2.11.0"}
 
 
 def test_a_start_that_failed_ends_with_its_last_words() -> None:
-    with pytest.raises(SystemExit, match="CUDA out of memory"):
-        reported("torch.OutOfMemoryError: CUDA out of memory")
+    with pytest.raises(StartFailedError, match="CUDA out of memory"):
+        started("torch.OutOfMemoryError: CUDA out of memory")
+
+
+def test_rows_are_kept_as_they_come_and_in_the_order_of_the_cases(tmp_path: Path) -> None:
+    kept = tmp_path / "plan.json"
+    measuring = Measuring(kept, gpus=2)
+
+    for case in (CASES[2], CASES[0]):
+        measuring.add(case, started(LOG))
+
+        names = [row.config for row in PlanRecord.model_validate_json(kept.read_text(encoding="utf-8")).rows]
+        assert case.name in names
+    assert names == [CASES[0].name, CASES[2].name]
+
+
+def test_a_start_that_fails_leaves_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[int] = []
+
+    def start(case: Case, _: Path, gpu: int) -> Started:
+        used.append(gpu)
+        if case is CASES[1]:
+            raise StartFailedError("no memory")
+        return started(LOG)
+
+    monkeypatch.setattr(plan_gpu, "start", start)
+    kept = tmp_path / "plan.json"
+
+    failed = measure(CASES[:4], 2, tmp_path, Measuring(kept, gpus=2))
+
+    assert failed == 1
+    assert set(used) <= {0, 1}
+    record = PlanRecord.model_validate_json(kept.read_text(encoding="utf-8"))
+    assert [row.config for row in record.rows] == [case.name for case in (CASES[0], *CASES[2:4])]
 
 
 def row(planned: int, *, fitted: bool = False) -> PlannedRow:
-    return PlannedRow(
-        config="7B", settings={}, formula="abc", planned_kv_tokens=planned, reported_kv_tokens=100_000, fitted=fitted
-    )
+    return PlannedRow(config="7B", settings={}, planned_kv_tokens=planned, reported_kv_tokens=100_000, fitted=fitted)
 
 
 @pytest.mark.parametrize(("planned", "verdict"), [
