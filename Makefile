@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check verify generate docs bench bench-scale proof proof-full images lock clean
+.PHONY: help demo test check verify generate docs bench bench-scale proof proof-full soak images lock clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ proof: .venv/.ready ## What CI proves of the operator: killed at every write, fa
 
 proof-full: .venv/.ready ## The same with every scenario and many more examples
 	@FAIRLEAD_PROOF=full $(BIN)/python benchmarks/proofs.py
+
+soak: .venv/.ready ## An hour at saturation on the local cluster: no restart, no failed request; writes docs/benchmarks/
+	@$(BIN)/python benchmarks/soak.py; passed=$$?; $(BIN)/python -m fairlead_cli.benchmarks_page docs/benchmarks; exit $$passed
 
 images: .venv/.ready ## Build the operator's, the runtime's and the demo model's image, without Docker
 	@$(BIN)/fairlead images build

@@ -4,7 +4,16 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fairlead_cli.bench.record import AgreementRecord, Compared, Machine, Measured, PlanRecord, Row, RuntimeRecord
+from fairlead_cli.bench.record import (
+    AgreementRecord,
+    Compared,
+    Machine,
+    Measured,
+    PlanRecord,
+    Row,
+    RuntimeRecord,
+    SoakRecord,
+)
 
 FOLDER = Path("docs/benchmarks")
 HEAD = """\
@@ -17,13 +26,14 @@ measured one right after the other in the order A B, B A, and so on, and the med
 interval by bootstrap. An interval wider than 0.04 is *too noisy*: it passes nothing. *once*: measured without pairs.
 """
 #: File, heading, and the model of what it holds; the order of the page. A file that is not there is left out.
-FILES: tuple[tuple[str, str, type[RuntimeRecord | AgreementRecord | PlanRecord]], ...] = (
+FILES: tuple[tuple[str, str, type[RuntimeRecord | AgreementRecord | PlanRecord | SoakRecord]], ...] = (
     ("runtime-gpu.json", "The runtime against bare vLLM on a GPU", RuntimeRecord),
     ("runtime-gpu-five.json", "An earlier run of fewer pairs, with starts and Transformers", RuntimeRecord),
     ("runtime-gpu-256.json", "At 256 streams, on a host with half the processor cores", RuntimeRecord),
     ("runtime-cpu.json", "The runtime against bare vLLM on a CPU", RuntimeRecord),
     ("front-end.json", "One front end's streams, with an engine that computes nothing", RuntimeRecord),
     ("plan-gpu.json", "The KV cache as planned and as the engine reports it", PlanRecord),
+    ("soak.json", "At saturation with the watchdog armed", SoakRecord),
     ("agreement.json", "`fairlead bench` against vLLM's own benchmark", AgreementRecord),
 )
 
@@ -78,7 +88,7 @@ def _about_plan(record: PlanRecord, name: str) -> str:
     return table(("", ""), rows)
 
 
-def _tables(record: RuntimeRecord | AgreementRecord | PlanRecord) -> Iterable[str]:
+def _tables(record: RuntimeRecord | AgreementRecord | PlanRecord | SoakRecord) -> Iterable[str]:
     if isinstance(record, PlanRecord):
         yield table(
             ("configuration", "planned tokens", "reported tokens", "off by", ""),
@@ -93,6 +103,9 @@ def _tables(record: RuntimeRecord | AgreementRecord | PlanRecord) -> Iterable[st
                 for row in record.rows
             ],
         )
+        return
+    if isinstance(record, SoakRecord):
+        yield from _soak_tables(record)
         return
     if isinstance(record, AgreementRecord):
         yield table(
@@ -114,6 +127,46 @@ def _tables(record: RuntimeRecord | AgreementRecord | PlanRecord) -> Iterable[st
         )
         return
     yield from _runtime_tables(record)
+
+
+def _soak_tables(record: SoakRecord) -> Iterable[str]:
+    yield table(
+        (
+            "minutes",
+            "clients",
+            "computed at a time",
+            "requests",
+            "failed",
+            "restarts",
+            "suspicions",
+            "first tok/s",
+            "last tok/s",
+            "",
+        ),
+        [
+            (
+                f"{record.minutes:g}",
+                *(f"{number:,}" for number in (record.concurrency, record.at_a_time, record.requests, record.failed)),
+                *(f"{number:,}" for number in (record.restarts, record.questions)),
+                f"{record.first_tok_s:,.0f}",
+                f"{record.last_tok_s:,.0f}",
+                record.verdict,
+            )
+        ],
+    )
+    yield table(
+        ("process", "own memory warm, MiB", "at the end", "most", "MiB an hour"),
+        [
+            (
+                row.process,
+                f"{row.first_mib:,.1f}",
+                f"{row.last_mib:,.1f}",
+                f"{row.peak_mib:,.1f}",
+                f"{row.mib_per_hour:+,.2f}",
+            )
+            for row in record.memory
+        ],
+    )
 
 
 def _runtime_tables(record: RuntimeRecord) -> Iterable[str]:

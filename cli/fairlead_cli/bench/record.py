@@ -204,6 +204,50 @@ class PlanRecord(Record):
     notes: tuple[str, ...] = ()
 
 
+class HeldMemory(Record):
+    """What one process of a pod held of its own, no file's and nothing shared. first_mib: once its caches had filled. mib_per_hour:
+    the slope of a straight line through the samples from there on.
+    """
+
+    process: str
+    first_mib: float
+    last_mib: float
+    peak_mib: float
+    mib_per_hour: float
+
+
+class SoakRecord(Measured):
+    """soak.json: minutes at saturation on the real node. concurrency: clients; at_a_time: what the engine computes of theirs.
+
+    errors: the failed requests' texts. questions: suspicions that the watchdog had and that a token dispelled. first_tok_s,
+    last_tok_s: the medians of the first and of the last tenth.
+    """
+
+    minutes: float
+    asked_minutes: float = 60
+    concurrency: int
+    at_a_time: int
+    requests: int
+    failed: int
+    errors: dict[str, int] = {}
+    restarts: int
+    questions: int
+    first_tok_s: float
+    last_tok_s: float
+    memory: tuple[HeldMemory, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Nothing is said of an hour that was none."""
+        if self.restarts or self.failed:
+            return f"missed: {self.restarts} restarts, {self.failed} failed"
+        return (
+            "passed"
+            if self.minutes >= self.asked_minutes
+            else f"clean for {self.minutes:g} of {self.asked_minutes:g} minutes"
+        )
+
+
 def this_machine() -> Machine:
     """Without a GPU's part: who measures on one adds it."""
     model = platform.machine()

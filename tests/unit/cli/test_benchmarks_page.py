@@ -130,6 +130,27 @@ def test_the_gpus_file_has_profiles_times_starts_and_comparisons(tmp_path: Path)
     assert "| warm | Balanced | 45.0 |  | 1.0 | 62.0 |" in text
 
 
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        pytest.param({}, "passed", id="an hour, and nothing happened"),
+        pytest.param({"minutes": 12.5}, "clean for 12.5 of 60 minutes", id="less than an hour passes nothing"),
+        pytest.param({"failed": 2}, "missed: 0 restarts, 2 failed", id="requests failed"),
+        pytest.param({"restarts": 1}, "missed: 1 restarts, 0 failed", id="a busy engine was taken for a stuck one"),
+    ],
+)
+def test_the_soaks_file_shows_what_failed_and_what_grew(tmp_path: Path, changes: dict[str, Any], verdict: str) -> None:
+    memory = {"process": "supervisor", "first_mib": 16.5, "last_mib": 16.6, "peak_mib": 17, "mib_per_hour": -0.01}
+    seen = {"minutes": 60.2, "concurrency": 32, "at_a_time": 16, "requests": 43210, "failed": 0, "restarts": 0}
+    figures = {"questions": 1, "first_tok_s": 1010.4, "last_tok_s": 1000, "memory": [memory]}
+    write(tmp_path, "soak.json", ABOUT | seen | figures | changes)
+
+    text = page(tmp_path)
+
+    assert f"| 1,010 | 1,000 | {verdict} |" in text
+    assert "| supervisor | 16.5 | 16.6 | 17.0 | -0.01 |" in text
+
+
 def test_a_file_of_another_shape_is_told_by_field(tmp_path: Path) -> None:
     write(tmp_path, "runtime-cpu.json", ABOUT | {"rows": [ROW | {"tok_s": 1}]})
 
