@@ -57,7 +57,9 @@ def model(local: Stack) -> str:
 def served(kubectl: Kubectl, model: str) -> str:
     """The address of a service that is Ready and guarded by the key `first-key`."""
     apply(kubectl, secret("keys", keys="first-key\nsecond-key\n"))
-    apply(kubectl, service("speaker", model, serving={"apiKeySecretRef": {"name": "keys", "key": "keys"}}))
+    # Less than the minute after which an engine counts as stuck.
+    serving = {"apiKeySecretRef": {"name": "keys", "key": "keys"}, "requestTimeoutSeconds": 50}
+    apply(kubectl, service("speaker", model, serving=serving))
     kubectl.run("wait", "--for=condition=Ready", "infs/speaker", f"--timeout={ENGINE_WITHIN}s")
     return f"http://{kubectl.get('service', 'speaker')['spec']['clusterIP']}"
 

@@ -3,12 +3,13 @@
 import os
 import signal
 import time
-from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 from fairlead_cli.demo.kubectl import Kubectl
 from fairlead_cli.local.stack import NAMESPACE, RELEASE
+
+from . import pods
 
 #: Seconds until a killed operator's successor leads: its Lease runs out after 15 s, its pod starts in a few.
 LEADS_WITHIN = 120
@@ -22,8 +23,8 @@ def user() -> str:
 
 def current(kubectl: Kubectl) -> dict[str, Any] | None:
     """The pod that runs the operator now; None while there is none."""
-    pods = kubectl.get("pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=fairlead")["items"]
-    running = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"] and pod["status"].get("podIP")]
+    found = kubectl.get("pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=fairlead")["items"]
+    running = [pod for pod in found if "deletionTimestamp" not in pod["metadata"] and pod["status"].get("podIP")]
     return running[0] if running else None
 
 
@@ -52,22 +53,6 @@ def kill(kubectl: Kubectl) -> None:
     """SIGKILL for its process; the pod goes too, so that the successor need not wait for the kubelet's back-off."""
     pod = current(kubectl)
     assert pod is not None
-    for pid in processes(pod["metadata"]["uid"]):
+    for pid in pods.processes(pod, b"fairlead_operator"):
         os.kill(pid, signal.SIGKILL)
     kubectl.run("delete", "pod", "-n", NAMESPACE, pod["metadata"]["name"], "--force", "--grace-period=0", "--wait")
-
-
-def processes(uid: str) -> list[int]:
-    """Process ids on this machine of the operator in the pod with that uid."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            command, group = (folder / "cmdline").read_bytes(), (folder / "cgroup").read_text()
-        except OSError:
-            continue  # it has ended
-        if b"fairlead_operator" in command and (uid in group or uid.replace("-", "_") in group):
-            found.append(int(folder.name))
-    assert found, f"no process of the operator's pod {uid} on this machine"
-    return found

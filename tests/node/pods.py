@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
@@ -34,6 +35,27 @@ def unfinished(pod: dict[str, Any]) -> int:
     with urlopen(f"http://{pod['status']['podIP']}:{MANAGEMENT_PORT}/state", timeout=5) as answer:
         inside = json.load(answer)["inflight"]
     return int(inside["running"]) + int(inside["waiting"])
+
+
+def restarts(pod: dict[str, Any]) -> int:
+    """Of all its containers."""
+    return sum(int(row["restartCount"]) for row in pod["status"].get("containerStatuses", []))
+
+
+def processes(pod: dict[str, Any], command: bytes) -> list[int]:
+    """Process ids on this machine, the node, of what runs in the pod with `command` in its command line."""
+    uid, found = pod["metadata"]["uid"], []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            line, group = (folder / "cmdline").read_bytes(), (folder / "cgroup").read_text()
+        except OSError:
+            continue  # it has ended
+        if command in line and (uid in group or uid.replace("-", "_") in group):
+            found.append(int(folder.name))
+    assert found, f"no process {command!r} of the pod {pod['metadata']['name']} on this machine"
+    return found
 
 
 def evict(kubectl: Kubectl, pod: str) -> None:
