@@ -118,3 +118,17 @@ def place(spec: Schema, path: Path, value: Any) -> Any:
     if name == "{}":
         return {"key": place(spec["additionalProperties"], rest, value)}
     return {**minimal(spec), name: place(spec["properties"][name], rest, value)}
+
+
+def around(spec: Schema, path: Path, value: Any) -> Any:
+    """The same, and what rules between fields ask for beside it."""
+    whole = place(spec, path, value)
+    if path[:1] == ("serving",) and "drainSeconds" in path:
+        whole["serving"]["requestTimeoutSeconds"] = 1
+    if path[:2] == ("autoscaling", "minReplicas"):
+        whole["autoscaling"]["maxReplicas"] = 1000
+    env = whole.get("engine", {}).get("env", []) if isinstance(whole.get("engine", {}), dict) else []
+    for entry in env if isinstance(env, list) else []:
+        if isinstance(entry, dict) and "valueFrom" not in entry:
+            entry.setdefault("value", "x")
+    return whole

@@ -24,23 +24,10 @@ def api(plane: ControlPlane, admin: Kubectl) -> Iterator[Api]:
         yield Api(http, "default")
 
 
-def spec_with(path: shapes.Path, value: Any) -> dict[str, Any]:
-    """The smallest spec with `value` at `path`, and what cross-field rules ask for beside it."""
-    spec: dict[str, Any] = shapes.place(SPEC, path, value)
-    if path[:1] == ("serving",) and "drainSeconds" in path:
-        spec["serving"]["requestTimeoutSeconds"] = 1
-    if path[:2] == ("autoscaling", "minReplicas"):
-        spec["autoscaling"]["maxReplicas"] = 1000
-    for entry in spec.get("engine", {}).get("env", []):
-        if isinstance(entry, dict) and "valueFrom" not in entry:
-            entry.setdefault("value", "x")
-    return spec
-
-
 @pytest.mark.parametrize("bound", [pytest.param(bound, id=bound.title) for bound in BOUNDS])
 def test_bound(api: Api, bound: shapes.Bound) -> None:
-    accepted = api.try_create({**service(), "spec": spec_with(bound.path, bound.inside)})
-    refused = api.try_create({**service(), "spec": spec_with(bound.path, bound.outside)})
+    accepted = api.try_create({**service(), "spec": shapes.around(SPEC, bound.path, bound.inside)})
+    refused = api.try_create({**service(), "spec": shapes.around(SPEC, bound.path, bound.outside)})
 
     assert accepted.message == ""
     assert refused.code == 422

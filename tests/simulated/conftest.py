@@ -14,7 +14,7 @@ from simulated.fates import STAGES
 from simulated.ground import ARGUMENTS, kwok_command
 from simulated.nodes import Pool
 
-__all__ = ["admin", "kubectl", "model_hub", "operator"]
+__all__ = ["ARGUMENTS", "admin", "kubectl", "kwok_command", "model_hub", "operator"]
 
 
 @pytest.fixture(scope="session")
