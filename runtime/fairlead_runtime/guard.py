@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: A megabyte of text is 250,000 tokens and more: room for every context there is, and for JSON's escapes.
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
+#: Of a Content-Length: 64 bits have no more, and Python reads no number of some thousands.
+MOST_DIGITS = 20
 #: Policy violation, RFC 6455.
 WEBSOCKET_REFUSED = 1008
 #: What may come in as X-Request-Id: it goes into logs and headers.
@@ -125,7 +127,7 @@ class Guard:
         if not self._gate.admits and not self._gate.hands_over(client, deadline):
             raise RefusedError(stopping())
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._body_limit:
+        if not length.isdigit() or len(length) > MOST_DIGITS or int(length) > self._body_limit:
             raise RefusedError(too_large(self._body_limit))
         return deadline
 

@@ -13,6 +13,8 @@ from fairlead_runtime.failure import Failure
 #: The kubelet's limit for one container's message.
 MAX_BYTES = 4096
 _CUT = " [...]"
+#: Characters of each other field. Of six bytes each, which is the longest escape, they leave room for a message.
+_MOST = {"suggestion": 300, "code": 60, "field": 100, "phase": 60, "engineVersion": 60}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,9 @@ class Record:
         return text
 
     def _encoded(self, message: str) -> str:
-        fields = asdict(self.failure) | {"message": message}
-        return json.dumps({**fields, "phase": self.phase, "engineVersion": self.engine_version}, ensure_ascii=False)
+        fields = asdict(self.failure) | {"phase": self.phase, "engineVersion": self.engine_version}
+        cut = {name: text[: _MOST[name]] for name, text in fields.items() if name in _MOST}
+        return _sendable(json.dumps(fields | cut | {"message": message}, ensure_ascii=False))
 
     def write(self, path: str) -> None:
         """Raises OSError; the caller still has the log to say it in."""
@@ -46,13 +49,18 @@ def read_record(text: str) -> Record | None:
     """The record in a termination message; None when the kubelet put the end of the log there instead. What is no text counts as absent."""
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # a log may end in as many brackets as it likes
         return None
     if not isinstance(body, dict):
         return None
-    told = {name: value for name, value in body.items() if isinstance(value, str)}
+    told = {name: _sendable(value) for name, value in body.items() if isinstance(value, str)}
     if not told.get("code"):
         return None
     names = ("code", "message", "field", "suggestion")
     failure = Failure(**{"message": "", **{name: told[name] for name in names if name in told}})
     return Record(failure, told.get("phase", ""), told.get("engineVersion", ""))
+
+
+def _sendable(text: str) -> str:
+    """Halves of surrogate pairs, which names of files and JSON's escapes can have, have no bytes: neither file nor API server takes them."""
+    return text.encode(errors="replace").decode()

@@ -24,7 +24,8 @@ def read(path: Path) -> Resolved:
     """The one InferenceService in the file. Raises PlanError."""
     try:
         documents = list(yaml.load_all(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # A scalar that is not what its tag says, such as `!!int ;` or the 45th of a month, ends PyYAML in any of these.
+    except (OSError, yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         raise PlanError(f"{path} cannot be read: {error}") from error
     found = [one for one in documents if isinstance(one, Mapping) and one.get("kind") == KIND]
     if len(found) != 1:
@@ -33,6 +34,9 @@ def read(path: Path) -> Resolved:
         )
     if found[0].get("apiVersion") != API_VERSION:
         raise PlanError(f"{path}: apiVersion is {found[0].get('apiVersion')!r}; write {API_VERSION}")
+    annotations = _stored(found[0])["metadata"].get("annotations")
+    if annotations is not None and not isinstance(annotations, Mapping):
+        raise PlanError(f"{path}: metadata.annotations is no map; correct it")
     outcome = resolve(_stored(found[0]), _DEFAULTS)
     if isinstance(outcome, Rejection):
         raise PlanError(f"{outcome.reason}: {outcome.message}")

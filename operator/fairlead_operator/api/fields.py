@@ -28,6 +28,7 @@ SUFFIXES: Final[dict[str, int | Decimal]] = {
 }
 #: No sign: every quantity of this API is an amount. Exponents are left out: nobody writes memory as 1e9.
 QUANTITY_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E)?$"
+QUANTITY_LENGTH: Final = 32
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 #: `example.com/name` or `name`: label keys, resource names and taint keys share this form.
@@ -61,13 +62,15 @@ def rules(*each: dict[str, str]) -> dict[str, Any]:
 def amount(quantity: int | str) -> Decimal:
     """What a quantity stands for: 1Gi and 1024Mi are the same number. Raises ValueError on anything else."""
     text = str(quantity)
-    if not re.match(QUANTITY_PATTERN, text):
+    if not re.fullmatch(QUANTITY_PATTERN, text):
         raise ValueError(f"{text!r} is not a quantity: write an integer or something like 500m, 20Gi or 1.5Ti")
     digits = text.rstrip("KMGTPEinumk")
     return Decimal(digits) * SUFFIXES[text[len(digits) :]]
 
 
 def _positive(quantity: int | str) -> int | str:
+    if len(str(quantity)) > QUANTITY_LENGTH:
+        raise ValueError(f"must have at most {QUANTITY_LENGTH} characters")
     if amount(quantity) <= 0:
         raise ValueError("must be more than 0")
     return quantity
@@ -82,7 +85,7 @@ Quantity = Annotated[
             "x-kubernetes-int-or-string": True,
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "pattern": QUANTITY_PATTERN,
-            "maxLength": 32,
+            "maxLength": QUANTITY_LENGTH,
             **rules(
                 rule(
                     "isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",

@@ -8,6 +8,7 @@ Of an image whose version is not known, only what is refused in every spelling o
 the engine's own parser, which says UnknownEngineArgument at start.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -23,6 +24,7 @@ from fairlead_runtime.failure import redact
 from fairlead_runtime.flags import FIELDS, field_of, spelled
 
 _FIELD: Final = "spec.engine.extraArgs"
+_AFTER_FLAG: Final = re.compile(r"[=\s]")
 
 
 def judge(arguments: Sequence[str], version: str = "") -> Rejection | None:
@@ -171,5 +173,5 @@ def _denied(argument: str, why: str, remedy: str) -> Rejection:
 
 
 def _shown(argument: str) -> str:
-    """The flag alone: what stands behind `=` may be a secret, as in --api-key=..."""
-    return argument.partition("=")[0][:80]
+    """The flag alone: what stands behind `=` or a blank may be a secret, as in --api-key=..."""
+    return redact(_AFTER_FLAG.split(argument, maxsplit=1)[0][:80])

@@ -27,7 +27,7 @@ class Source:
 
 def parse_source(uri: str) -> Source | Rejection:
     """The parts of `uri`; a Rejection names the forms that exist."""
-    if not re.match(URI_PATTERN, uri) or ".." in uri:
+    if not re.fullmatch(URI_PATTERN, uri) or ".." in uri:
         return Rejection(
             "InvalidSpec",
             f"{uri!r} is not a model uri; write hf://ORG/NAME, pvc://CLAIM/PATH or oci://IMAGE in spec.model.uri",

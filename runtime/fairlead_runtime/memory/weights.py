@@ -19,6 +19,7 @@ from fairlead_runtime.memory.reading import ConfigError, Keys
 Source = Literal["headers", "index", "shape"]
 #: A header beyond this is garbage; safetensors itself refuses it.
 MOST_HEADER: Final = 100_000_000
+MOST_ELEMENTS: Final = 2**62
 #: By where they come from: the part of the whole by which the sum may be wrong.
 ERRORS: Final[Mapping[Source, float]] = {"headers": 0.005, "index": 0.02, "shape": 0.01}
 #: Bits of one element, by safetensors' names.
@@ -103,10 +104,13 @@ def from_headers(headers: Iterable[Mapping[str, Any]], model: ModelConfig) -> We
         for name, tensor in header.items():
             if name == "__metadata__":
                 continue
-            keys = Keys.of(tensor, name)
+            label = name[:200] or "the tensor without a name"
+            keys = Keys.of(tensor, label)
             dtype, shape = keys.text("dtype"), keys.wholes("shape")
             if dtype not in _BITS or shape is None or any(size < 0 for size in shape):
-                raise ConfigError(name, f"dtype {dtype!r} and shape {shape!r} are none that a tensor has")
+                raise ConfigError(
+                    label, f"dtype {str(dtype)[:80]!r} and shape {str(shape)[:80]} are none that a tensor has"
+                )
             layer = _layer(name)
             role = _role(name, len(shape))
             if layer >= len(model.layers) or (role is Role.OUTPUT and model.tied):
@@ -114,6 +118,8 @@ def from_headers(headers: Iterable[Mapping[str, Any]], model: ModelConfig) -> We
             elements = 1
             for size in shape:
                 elements *= size
+            if elements > MOST_ELEMENTS:
+                raise ConfigError(label, f"shape {str(shape)[:80]} has more elements than any file holds")
             plain = dtype in _PLAIN and not name.endswith(("_scale", "_scale_inv", "scales", "A_log"))
             bits = min(kept, _BITS[dtype]) if plain else _BITS[dtype]
             row = sums.setdefault((role, layer), [0, 0])
@@ -172,7 +178,7 @@ def _header_of(path: Path) -> Mapping[str, Any]:
         return read_header(start + (file.read(length) if length <= MOST_HEADER else b""))
 
 
-_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.([0-9]{1,9})\.")
 _TOWER = re.compile(r"vision|visual|audio|vit\.|image|multi_modal_projector|mm_projector|multimodal")
 _KEY_VALUE = re.compile(r"\.(?:[kv]_proj|k|v|key|value|wk|wv)\.")
 _EXPERT = re.compile(r"\.experts\.|\.experts$|\.experts_")

@@ -349,3 +349,19 @@ async def test_a_secrets_volume_is_rotated_as_the_kubelet_does_it(tmp_path: Path
         shutil.rmtree(tmp_path / "..2026_01_01_00_00_00.1")
         write("..2026_01_01_00_02_00.3", "first\nlasting\n")
         assert await accepted("first", "lasting", "other") == [True, True, False]
+
+
+async def test_a_length_with_more_digits_than_python_reads_is_too_large() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async with serving() as port:
+        headers = [(b"content-length", b"9" * 5000)]
+        await port.guard({"type": "http", "method": "POST", "path": "/generate", "headers": headers}, receive, send)
+
+    assert sent[0]["status"] == 413

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from fairlead_operator.core.engines.values import human_int
+from fairlead_operator.core.engines.values import DEEPEST, human_int, read_json
 
 #: Everything between the first -- and the first dot.
 _NAME: Final = re.compile(r"(?<=--)[^\.]*")
@@ -48,7 +48,8 @@ def _without_dots(arguments: Sequence[str]) -> list[str]:
     rest = iter(arguments)
     for argument in rest:
         name, equals, text = argument.partition("=")
-        if not argument.startswith("-") or "." not in name:
+        # Deeper than any setting: left as it is, an argument that does not exist.
+        if not argument.startswith("-") or not 1 <= name.count(".") <= DEEPEST:
             kept.append(argument)
             continue
         if not equals:
@@ -70,8 +71,8 @@ def _without_dots(arguments: Sequence[str]) -> list[str]:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return read_json(text)
+    except ValueError:
         pass
     try:
         return human_int(text)

@@ -1,8 +1,9 @@
 """Whether one value of an argument can be what vLLM's parser makes of it, and the sentence to say when it cannot."""
 
 import json
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
@@ -42,6 +43,8 @@ _LONGEST_QUOTE: Final = 80
 _SUFFIXED: Final = re.compile(r"(\d+(?:\.\d+)?)([kKmMgGtT])")
 _POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
 _STRINGS: Final = re.compile(r'("(?:[^"\\]|\\.)*")')
+#: Lists and objects inside each other: more than any setting has, and few enough for whatever walks through them.
+DEEPEST: Final = 64
 _OBJECT: Final = re.compile(r"(?s)^\s*{.*}\s*$")
 
 
@@ -102,11 +105,37 @@ def human_int(text: str) -> int:
         return int(text)
     number, suffix = match.groups()
     power = _POWERS[suffix.lower()]
-    return int(float(number) * 1000**power) if suffix.islower() else int(number) * 1024**power
+    if suffix.isupper():
+        binary: int = int(number) * 1024**power
+        return binary
+    size = float(number) * 1000**power
+    if math.isinf(size):
+        raise ValueError(f"{number[:20]}... is more than any size")
+    return int(size)
 
 
 def _human_int_or_auto(text: str) -> int:
     return -1 if text.strip().lower() in {"auto", "-1"} else human_int(text)
+
+
+def read_json(text: str) -> Any:
+    """Raises ValueError, also for what nests deeper than DEEPEST."""
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it nests too deep") from error
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return value
+    raise ValueError("it nests too deep")
+
+
+def _inside(value: object) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _expanded(text: str) -> Any:
@@ -115,17 +144,17 @@ def _expanded(text: str) -> Any:
     parts[::2] = [
         re.sub(r"\b\d+(?:\.\d+)?[kKmMgGtT]\b", lambda found: str(human_int(found.group())), part) for part in parts[::2]
     ]
-    return json.loads("".join(parts))
+    return read_json("".join(parts))
 
 
 def _json_or_text(text: str) -> Any:
-    return json.loads(text) if _OBJECT.match(text) else text
+    return read_json(text) if _OBJECT.match(text) else text
 
 
 _KINDS: Final[Mapping[str, Callable[[str], Any]]] = {
     "int": int,
     "float": float,
-    "json": json.loads,
+    "json": read_json,
     "json-or-text": _json_or_text,
     "human-int": human_int,
     "human-int-or-auto": _human_int_or_auto,

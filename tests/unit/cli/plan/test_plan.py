@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from architectures import LLAMA_70B, MISTRAL_7B
 from fairlead_cli.commands.plan import plan
-from fairlead_cli.plan.service import PlanError
+from fairlead_cli.plan.service import PlanError, read
 
 
 @pytest.fixture
@@ -121,6 +121,38 @@ def test_a_folder_without_a_model_is_named(folder: Path) -> None:
     result = CliRunner().invoke(plan, ["-f", str(folder / "service.yaml"), "--model-folder", str(folder / "empty")])
 
     assert "needs config.json" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[" * 3000, id="brackets without an end"),
+        pytest.param("a: 2024-13-45", id="a day that is none"),
+        pytest.param("a: !!int ;", id="a number that is none"),
+        pytest.param("a: !!float", id="a number that is absent"),
+        pytest.param("a: !!timestamp x", id="a time that is none"),
+        pytest.param("a: " + "9" * 5000, id="a number with too many digits"),
+        pytest.param("a: \x00", id="a character that no file has"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_named(folder: Path, text: str) -> None:
+    (folder / "service.yaml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(PlanError, match=r"service\.yaml cannot be read"):
+        read(folder / "service.yaml")
+
+
+def test_annotations_that_are_no_map_are_named(folder: Path) -> None:
+    document = {
+        "apiVersion": "fairlead.dev/v1alpha1",
+        "kind": "InferenceService",
+        "spec": {"model": {"uri": "hf://a/b"}},
+    }
+    text = yaml.safe_dump({**document, "metadata": {"name": "mine", "annotations": ["fairlead.dev/retry"]}})
+    (folder / "service.yaml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(PlanError, match=r"metadata\.annotations is no map"):
+        read(folder / "service.yaml")
 
 
 @pytest.mark.parametrize(("config", "gpu"), [pytest.param(MISTRAL_7B, "L4", id="fits"), pytest.param(LLAMA_70B, "H100", id="does not fit")])  # fmt: skip

@@ -22,7 +22,7 @@ def test_amount(written: int | str, expected: Decimal) -> None:
     assert amount(written) == expected
 
 
-@pytest.mark.parametrize("text", ["", "Gi", "-1Gi", "1e9", "1 Gi", "1gi"])
+@pytest.mark.parametrize("text", ["", "Gi", "-1Gi", "1e9", "1 Gi", "1gi", "5Gi\n"])
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity"):
         amount(text)

@@ -212,6 +212,29 @@ def test_every_flag_that_the_runtime_writes_is_refused_from_users(version: str) 
     assert [flag for flag in flags if arguments.judge([flag], version) is None] == []
 
 
+@pytest.mark.parametrize("between", [" ", "\t", "  "])
+@pytest.mark.parametrize("version", [*VERSIONS, ""])
+def test_a_secret_in_one_item_with_its_flag_is_not_repeated(between: str, version: str) -> None:
+    verdict = arguments.judge([f"--hf-token{between}hunter2xyz"], version)
+
+    assert verdict is not None
+    assert verdict.message.startswith("--hf-token in engine.extraArgs is refused: flag and value are one item")
+    assert "hunter2xyz" not in verdict.message
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(["--max-model-len", "9" * 400 + "k"], id="a number beyond all"),
+        pytest.param(["--compilation-config", "{" * 2000], id="braces without an end"),
+        pytest.param(["--compilation-config" + ".a" * 2000, "1"], id="dots without an end"),
+        pytest.param(["--compilation-config.a", "[" * 900 + "]" * 900], id="a value that nests"),
+    ],
+)
+def test_what_goes_on_for_long_is_refused_like_anything_else(written: list[str]) -> None:
+    assert arguments.judge(written, "0.32") is not None
+
+
 def test_a_secret_is_not_repeated_when_something_else_is_wrong() -> None:
     verdict = arguments.judge(["--override-generation-config", '{"token": "hunter2xyz"'], "0.32")
 

@@ -118,6 +118,24 @@ def test_source(uri: str, expected: Source) -> None:
             "spec.engine.env",
             id="a refused variable",
         ),
+        pytest.param(
+            service().spec("engine", kvCacheMemory="9" * 400 + "Ei"),
+            "InvalidSpec",
+            "spec.engine.kvCacheMemory",
+            id="a size with more digits than the API server takes",
+        ),
+        pytest.param(
+            service().spec("engine", kvCacheMemory="5Gi\n"),
+            "InvalidSpec",
+            "spec.engine.kvCacheMemory",
+            id="a size with the end of a line",
+        ),
+        pytest.param(
+            service().model("oci://example.test/m:1\n"),
+            "InvalidSpec",
+            "spec.model.uri",
+            id="a uri with the end of a line",
+        ),
         pytest.param(service("1st"), "InvalidSpec", "metadata.name", id="a name that no Service can have"),
         *(
             pytest.param(

@@ -161,6 +161,25 @@ def test_a_tensor_that_is_none_is_named(tensor: Any) -> None:
         memory.from_headers([{"a.weight": tensor}], memory.read_config(SMALL))
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "said"),
+    [
+        pytest.param("", None, "^the tensor without a name: ", id="no name"),
+        pytest.param("a.weight", [2**40, 2**40], "^a.weight: .* more elements", id="more elements than any file holds"),
+    ],
+)
+def test_a_tensor_that_cannot_be_is_told_by_what_it_has(name: str, shape: list[int] | None, said: str) -> None:
+    with pytest.raises(memory.ConfigError, match=said):
+        memory.from_headers([{name: {"dtype": "BF16", "shape": shape}}], memory.read_config(SMALL))
+
+
+def test_a_layer_with_more_digits_than_any_is_none_of_the_model() -> None:
+    tensor = {"dtype": "BF16", "shape": [2, 3]}
+    weights = memory.from_headers([{f"model.layers.{'9' * 5000}.x.weight": tensor}], memory.read_config(SMALL))
+
+    assert [(portion.layer, portion.size) for portion in weights.portions] == [(-1, 12)]
+
+
 def test_experts_are_spread_over_all_ranks() -> None:
     config = ARCHITECTURES["Mixtral 8x7B"]
     weights = memory.by_shape(memory.read_config(config))

@@ -33,6 +33,12 @@ def test_respelled(written: list[str], seen: list[str]) -> None:
     assert respelled(written) == seen
 
 
+def test_a_flag_with_more_dots_than_any_setting_is_left_alone() -> None:
+    written = ["--a" + ".b" * 2000, "1"]
+
+    assert respelled(written) == written
+
+
 def test_a_dotted_flag_needs_a_value() -> None:
     with pytest.raises(DottedWithoutValueError, match=r"--a\.b"):
         respelled(["--x", "--a.b"])

@@ -48,6 +48,9 @@ def test_taken(argument: Argument, text: str) -> None:
         pytest.param(of("human-int"), "1.5K", "no size", id="no decimals with a binary multiplier"),
         pytest.param(of("json"), "{mode: 3}", "no JSON", id="keys without quotes"),
         pytest.param(of("json-or-text"), "{a}", "no JSON", id="braces promise JSON"),
+        pytest.param(of("human-int"), f"{'9' * 400}k", "no size", id="more than any size"),
+        pytest.param(of("json"), "[" * 3000, "no JSON", id="brackets without an end"),
+        pytest.param(CONFIG, '{"mode": ' + "[" * 80 + "]" * 80 + "}", "no JSON", id="deeper than any setting"),
         pytest.param(CONFIG, "[]", "must be a JSON object", id="a list for an object"),
         pytest.param(CONFIG, '{"mood": 3}', "write 'mode'", id="a misspelt key: the nearest is named"),
         pytest.param(CONFIG, '{"zzz": 3}', "no key 'zzz'; remove it", id="a key like no other"),
@@ -71,5 +74,5 @@ def test_sizes_as_vllm_reads_them() -> None:
 
 
 def test_objects_are_what_is_json_and_an_object() -> None:
-    assert objects(CONFIG, ['{"mode": 3}', "[1]", "{"]) == ({"mode": 3},)
+    assert objects(CONFIG, ['{"mode": 3}', "[1]", "{", '{"a":' * 1000]) == ({"mode": 3},)
     assert objects(of("text"), ['{"mode": 3}']) == ()
