@@ -10,12 +10,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from api import access
 from api.cluster import eventually
 from fairlead_cli.local.controlplane import ControlPlane
 from fairlead_cli.local.health import free_ports
+
+
+class Running(Protocol):
+    """What is needed of a process."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """None while it lives."""
+
+    def send_signal(self, sig: int) -> None:
+        """Also to one that has ended."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Until it has ended; the exit code. Raises subprocess.TimeoutExpired."""
 
 
 @dataclass
@@ -29,11 +44,12 @@ class OperatorProcess:
     port: int
     environment: Mapping[str, str] = field(default_factory=dict)
     program: Sequence[str] = ("-m", "fairlead_operator")
-    process: subprocess.Popen[bytes] | None = None
+    process: Running | None = None
 
-    def start(self) -> "OperatorProcess":
-        """Start it; use `ready` to wait."""
-        environment = {
+    @property
+    def variables(self) -> dict[str, str]:
+        """Its environment."""
+        return {
             **{name: value for name, value in os.environ.items() if not name.startswith("FAIRLEAD_")},
             "KUBECONFIG": str(self.kubeconfig),
             "FAIRLEAD_RUNTIME_IMAGE": "example.com/fairlead-runtime:1",
@@ -45,9 +61,16 @@ class OperatorProcess:
             "FAIRLEAD_LOG_LEVEL": "DEBUG",
             **self.environment,
         }
+
+    def launch(self) -> Running:
+        """The process itself."""
         with self.log.open("ab") as log:
             command = [sys.executable, "-P", *self.program]
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            return subprocess.Popen(command, env=self.variables, stdout=log, stderr=log)
+
+    def start(self) -> Self:
+        """Start it; use `ready` to wait."""
+        self.process = self.launch()
         return self
 
     def __enter__(self) -> Self:
@@ -69,7 +92,7 @@ class OperatorProcess:
         except OSError as failure:
             return 0, str(failure)
 
-    def ready(self) -> "OperatorProcess":
+    def ready(self) -> Self:
         """Wait for /readyz."""
         eventually(lambda: self.get("/readyz")[0] == 200, f"readiness of {self.name}, see {self.log}")
         return self

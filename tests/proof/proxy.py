@@ -4,6 +4,7 @@
         OperatorProcess(proxy.kubeconfig, ...)          # plain HTTP on loopback; the proxy speaks TLS as that user
         proxy.writes                                    # every counted write that was answered, with the API server's code
         proxy.hooks = other                             # at any time
+        proxy.number                                    # of the last counted request that came
 
 `Hooks` is the whole interface; subclass it and override what is needed. All hooks run in the proxy's own thread and loop, may
 await (a delay is an `asyncio.sleep`), and see requests in parallel, as they come:
@@ -119,7 +120,8 @@ class Proxy:
         self.kubeconfig = folder / "through-proxy.yaml"
         self._server, self._tls = credentials(upstream)
         self._counted = counted
-        self._number = 0
+        #: Of the last counted request that came.
+        self.number = 0
         self._watches: set[_Watch] = set()
         self._wrong: list[BaseException] = []
         self._carried: set[asyncio.Task[Any]] = set()
@@ -204,8 +206,8 @@ class Proxy:
         body = await incoming.read()
         request = Request(incoming.method, incoming.path, dict(incoming.query), incoming.headers, body)
         if self._counted(request):
-            self._number += 1
-            request = replace(request, number=self._number)
+            self.number += 1
+            request = replace(request, number=self.number)
         if request.verb == "watch":
             return await self._watch(incoming, request)
         # A forwarded request is carried through, whatever becomes of the one who asked.

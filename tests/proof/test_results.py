@@ -29,3 +29,9 @@ def test_nothing_is_kept_unless_asked(tmp_path: Path, monkeypatch: pytest.Monkey
     Tally("fuzz").keep()
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_totals_alone_are_a_part(tmp_path: Path) -> None:
+    (tmp_path / "explore.json").write_text('{"explored": 40, "failures": 2}')
+
+    assert proof.totals(proof.read(tmp_path)) == {"explored": 40, "explore_failures": 2}
