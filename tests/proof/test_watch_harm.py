@@ -40,7 +40,7 @@ async def test_some_are_dropped_and_errors_never() -> None:
 
 
 async def test_the_third_cuts() -> None:
-    harm = CutEvents()
+    harm = CutEvents(every=3)
     assert len(await told(harm, event(1), event(2))) == 2
 
     with pytest.raises(Cut):

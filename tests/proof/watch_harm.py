@@ -99,15 +99,16 @@ class Dropped(Harm):
 
 
 class CutEvents(Harm):
-    """Every third event ends its watch instead of being told."""
+    """Every so many events one ends its watch instead of being told."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = 8) -> None:
         super().__init__()
         self._events = 0
+        self._every = every
 
     async def event(self, request: Request, event: Manifest) -> Sequence[Manifest]:
         self._events += 1
-        if self._events % 3:
+        if self._events % self._every:
             return [event]
         self.did(request)
         raise Cut

@@ -211,9 +211,10 @@ class Cluster:
             self._metrics.requests.labels(verb or _VERBS[method], kind.plural, str(code)).inc()
             if 200 <= code < 300:
                 return answer
+            if code == 429:  # also where this is the end of it: what comes next is to wait as well
+                self._bucket.pause(_seconds(headers.get("Retry-After")))
             if code != 429 or last:
                 raise ApiError(code, answer.get("reason") or "Unknown", answer.get("message") or str(answer))
-            self._bucket.pause(_seconds(headers.get("Retry-After")))
         raise AssertionError("the last try returns or raises")
 
     async def _send(

@@ -183,6 +183,7 @@ async def test_a_server_that_stays_busy_is_an_error(cluster: Cluster, wire: Wire
     with pytest.raises(ApiError, match="429 TooManyRequests: slow"):
         await cluster.get(PODS, "ns", "a")
     assert wire.answers == []
+    assert len(wire.pauses) == THROTTLED_TRIES, "the last one counts for whatever is asked next"
 
 
 @pytest.mark.parametrize(
