@@ -28,7 +28,7 @@ interval by bootstrap. An interval wider than 0.04 is *too noisy*: it passes not
 #: File, heading, and the model of what it holds; the order of the page. A file that is not there is left out.
 FILES: tuple[tuple[str, str, type[RuntimeRecord | AgreementRecord | PlanRecord | SoakRecord]], ...] = (
     ("runtime-gpu.json", "The runtime against bare vLLM on a GPU", RuntimeRecord),
-    ("runtime-gpu-five.json", "An earlier run of fewer pairs, with starts and Transformers", RuntimeRecord),
+    ("runtime-gpu-seven.json", "A later run, with seven pairs of every profile", RuntimeRecord),
     ("runtime-gpu-256.json", "At 256 streams, on a host with half the processor cores", RuntimeRecord),
     ("runtime-cpu.json", "The runtime against bare vLLM on a CPU", RuntimeRecord),
     ("front-end.json", "One front end's streams, with an engine that computes nothing", RuntimeRecord),
