@@ -26,6 +26,8 @@ FOUND_WITHIN = 120
 def test_an_engine_that_hangs_is_found_and_started_again(
     served: str, kubectl: Kubectl, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # A replica that another test took away may still finish.
+    pods.wait_ready(kubectl, "speaker", ENGINE_WITHIN, 1)
     (before,) = pods.of(kubectl, "speaker")
     question = json.dumps({"prompt": "fairlead is", "max_tokens": 8}).encode()
 
