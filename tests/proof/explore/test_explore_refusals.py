@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from api.client import Answer
 from proof.explore import rules
 from proof.explore.breaks import COUPLED, NOT_CHECKED, Break, breaks
 from proof.explore.conftest import Judge, Size
-from proof.explore.ground import Ground
+from proof.explore.ground import PATIENCE, Ground
 from proof.explore.schema import SPEC, examples
 from proof.explore.specs import untamed
 
@@ -36,6 +38,7 @@ def misjudged(answer: Answer, case: Break) -> str:
     return "" if case.field in answer.message else f"the message does not name it: {answer.message}"
 
 
+@pytest.mark.timeout(PATIENCE * 10)
 def test_one_broken_bound_is_the_one_that_is_named(field: Ground, size: Size, judge: Judge) -> None:
     cases = examples(breaks(), size.count(BROKEN), size.seed)
 
@@ -48,6 +51,7 @@ def test_one_broken_bound_is_the_one_that_is_named(field: Ground, size: Size, ju
     )
 
 
+@pytest.mark.timeout(PATIENCE * 10)
 def test_rules_refuse_what_contradicts_itself_and_nothing_else(field: Ground, size: Size, judge: Judge) -> None:
     tried = examples(untamed(), size.count(UNTAMED), size.seed)
     complaints: dict[str, object] = {}
