@@ -47,6 +47,8 @@ _OWN_HEADERS = frozenset(
 LARGEST = 16 * 2**20
 #: Seconds for the proxy to start or to end.
 TURN = 30.0
+#: Seconds that requests and connections get to end by themselves.
+PARTING = 5.0
 
 
 class Cut(Exception):  # noqa: N818 - an order, not an error
@@ -196,11 +198,25 @@ class Proxy:
             for watch in tuple(self._watches):
                 watch.task.cancel()
             await runner.cleanup()
+            if self._carried:
+                await asyncio.wait(self._carried, timeout=PARTING)
             for task in self._carried:
                 task.cancel()
             await asyncio.gather(*self._carried, return_exceptions=True)
-        # What was aborted is closed in the loop's next turns.
-        await asyncio.sleep(0.05)
+            await connector.close(abort_ssl=True)
+        await self._closed()
+
+    async def _closed(self) -> None:
+        """End whatever connection is left, and wait until every socket but the loop's own is closed.
+
+        A TLS connection that is closed properly waits for the peer's word, and the loop ends before that comes.
+        """
+        selector, transports = vars(self._loop)["_selector"], vars(self._loop)["_transports"]
+        deadline = self._loop.time() + PARTING
+        while len(selector.get_map()) > 1 and self._loop.time() < deadline:
+            for transport in tuple(transports.values()):
+                transport.abort()
+            await asyncio.sleep(0.01)
 
     async def _handle(self, incoming: web.Request) -> web.StreamResponse:
         body = await incoming.read()
