@@ -119,8 +119,8 @@ CATALOGUE: tuple[Cause, ...] = (
         "RuntimeError: The NVIDIA driver on your system is too old (found version 11040).",
     ),
     cause(
-        r"Free memory on device \S{0,40} ?\(([\d.]+)/([\d.]+) GiB\) on startup is less than desired GPU memory utilization"
-        r" \([\d.]+, ([\d.]+) GiB\)",
+        r"Free memory on device \S{0,40} ?\((\d{1,6}(?:\.\d{1,6})?)/([1-9]\d{0,5}(?:\.\d{1,6})?) GiB\) on startup is less than desired GPU memory"
+        r" utilization \([\d.]+, ([\d.]+) GiB\)",
         gpu_taken,
         "ValueError: Free memory on device cuda:0 (30.1/79.2 GiB) on startup is less than desired GPU memory utilization"
         " (0.92, 72.9 GiB). Decrease GPU memory utilization or reduce GPU memory used by other processes.",

@@ -270,3 +270,10 @@ def test_every_row_finds_itself_in_its_example(cause: Cause) -> None:
     assert told == diagnose(cause.example.splitlines()), "a row above takes its text"
     assert told.code in CODES
     assert told.suggestion
+
+
+@pytest.mark.parametrize("sizes", ["30.1/79.1.2.3", "30.1/00.0", "./79.2", f"{'9' * 5000}/1"])
+def test_sizes_that_are_no_numbers_leave_the_general_cause(sizes: str) -> None:
+    line = f"ValueError: Free memory on device cuda:0 ({sizes} GiB) on startup is less than desired GPU memory utilization (0.92, 72.9 GiB)."
+
+    assert diagnose([line]).code == "OutOfGPUMemory"
