@@ -85,6 +85,8 @@ class Informer:
     trouble: str = "the watches have not started yet"
     _stop: Callable[[], None] | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _given_up: asyncio.Event = field(default_factory=asyncio.Event)
+    _login: kopf.AiohttpSession | None = None
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -136,8 +138,15 @@ class Informer:
                 failure = error
             loop.call_soon_threadsafe(ended.set_result, failure)
 
+        self._given_up = asyncio.Event()
         threading.Thread(target=life, name="informer", daemon=True).start()
-        return await ended
+        given_up = asyncio.create_task(self._given_up.wait())
+        ends: list[asyncio.Future[Any]] = [ended, given_up]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            given_up.cancel()
+        return ended.result() if ended.done() else TimeoutError("kopf does not end")
 
     async def _kopf(self, outer: asyncio.AbstractEventLoop) -> None:
         """Runs in the thread. The flag belongs to kopf's loop, so that waiting for it takes no thread that could hang."""
@@ -151,6 +160,8 @@ class Informer:
         self._stop = stop
         if self._stopping.is_set():
             return
+        self._login = None
+        dying = asyncio.create_task(self._watch_it_die(outer, self._given_up))
         await kopf.operator(
             registry=self._registry(outer),
             settings=self._settings(),
@@ -159,13 +170,23 @@ class Informer:
             namespaces=self.namespaces,
             stop_flag=flag,
         )
+        dying.cancel()
+
+    async def _watch_it_die(self, outer: asyncio.AbstractEventLoop, given_up: asyncio.Event) -> None:
+        """When one of its watches has failed kopf closes its connections, and may then wait for ever for others to log in."""
+        while self._login is None or not self._login.aiohttp_session.closed:  # noqa: ASYNC110 - kopf tells nobody
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(STOP_TIMEOUT)
+        if self._login.aiohttp_session.closed:
+            outer.call_soon_threadsafe(given_up.set)
 
     def _registry(self, outer: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
 
         @kopf.on.login(registry=registry)
         async def login(**_: Any) -> kopf.AiohttpSession:
-            return await connection.for_kopf(self.pacing)
+            self._login = await connection.for_kopf(self.pacing)
+            return self._login
 
         for kind in WATCHED:
             self._register(registry, kind, outer)
@@ -211,9 +232,13 @@ class Informer:
         return settings
 
     def restart(self) -> None:
-        """End the running kopf; `run` starts the next one."""
+        """End the running kopf; `run` starts the next one.
+
+        One that does not end is left alone.
+        """
         if self._stop is not None:
             self._stop()
+            asyncio.get_running_loop().call_later(STOP_TIMEOUT, self._given_up.set)
 
     async def stop(self) -> None:
         """End for good."""

@@ -152,3 +152,18 @@ async def test_watches_that_end_at_once_are_no_flood(api: Api, informer: Informe
     await asyncio.sleep(1)  # of silence: whoever is asked too often is asked now
 
     assert (api.times(POD_LIST), api.times(POD_WATCH)) == (1, IN_A_ROW)
+
+
+async def test_an_error_within_a_watch_starts_kopf_anew(
+    api: Api, informer: Informer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kopf itself may hang then: its other watches wait for a new login that nobody makes any more."""
+    monkeypatch.setattr("fairlead_operator.controller.informer.LONGEST_WAIT", 0.1)
+    monkeypatch.setattr("fairlead_operator.controller.informer.STOP_TIMEOUT", 2.0)
+    broken = {"type": "ERROR", "object": {"kind": "Status", "code": 500, "message": "etcd"}}
+    answers = [web.Response(body=json.dumps(broken).encode() + b"\n")]
+    api.watch = lambda: answers.pop() if answers else None
+
+    await until(lambda: api.times(POD_LIST) == 2)
+
+    assert informer.metrics.watch_restarts._value.get() == 1
