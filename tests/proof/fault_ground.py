@@ -17,7 +17,7 @@ from api.conftest import CRD
 from api.operators import OperatorProcess, operator_on
 from fairlead_cli.local import binaries, components, controlplane
 from fairlead_cli.local.controlplane import ControlPlane
-from proof.invariants import INJECTED, Picture
+from proof.invariants import INJECTED, Picture, place
 from proof.observer import Admin, Observer
 from proof.proxy import Hooks, Proxy
 from proof.requests import Answer, Manifest, Request
@@ -203,6 +203,12 @@ def ground(folder: Path, *, hurried: bool, within: float) -> Iterator[Ground]:
             yield found
 
 
+def _left(seen: Picture) -> str:
+    """What there still is after the end of all scenarios."""
+    names = [f"{obj.get('kind', '?')} {'/'.join(place(obj))}" for obj in (*seen.services, *seen.children, *seen.pods)]
+    return f"{len(names)} objects are left: {', '.join(sorted(names)[:10])}" if names else ""
+
+
 @contextmanager
 def _operated(plane: ControlPlane, folder: Path, hurried: bool, within: float) -> Iterator[Ground]:  # noqa: FBT001
     with Proxy(plane.user(access.USER), folder) as proxy:
@@ -225,5 +231,5 @@ def _operated(plane: ControlPlane, folder: Path, hurried: bool, within: float) -
             found = Ground(plane, proxy, operator, observer, within)
             found.run(Hooks())
             yield found
-            observer.until(lambda seen: "something is left" if seen != Picture((), [], []) else "", within)
+            observer.until(_left, within)
             assert operator.end() == 0

@@ -1,5 +1,6 @@
 """What the API server refuses, it refuses for the field that is wrong, and says so."""
 
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from proof.explore.schema import SPEC, examples
 from proof.explore.specs import untamed
 
 BROKEN, UNTAMED = 150, 50
+_CHOICE = re.compile(r'"([^" ]+)" must validate')
 
 
 def causes(answer: Answer) -> set[str]:
@@ -22,8 +24,12 @@ def causes(answer: Answer) -> set[str]:
 
 
 def _field(cause: dict[str, Any]) -> str:
-    """Of a number with the wrong format only the message says where it is, with its last word."""
-    return str(cause["field"]) if cause["field"] != "<nil>" else str(cause["message"]).rpartition(" ")[2]
+    """Of a number with the wrong format only the message says where it is, with its last word; of a choice of types, in quotes."""
+    if cause["field"] != "<nil>":
+        return str(cause["field"])
+    message = str(cause["message"])
+    chosen = _CHOICE.search(message)
+    return chosen[1] if chosen else message.rpartition(" ")[2]
 
 
 def misjudged(answer: Answer, case: Break) -> str:
