@@ -35,21 +35,21 @@ class Suite:
 
 
 SUITES = (
-    Suite("unit", minutes=5, programs=("helm",)),
-    Suite("api", minutes=12, programs=("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")),
+    Suite("unit", minutes=6, programs=("helm",)),
+    Suite("api", minutes=15, programs=("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")),
     Suite(
         "simulated",
-        minutes=8,
+        minutes=10,
         programs=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"),
     ),
     Suite(
         "proof",
-        minutes=10,
+        minutes=15,
         programs=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"),
     ),
-    Suite("serving", minutes=3),
-    Suite("engine", minutes=30, engine=True),
-    Suite("node", minutes=20, programs=(*cluster.PROGRAMS, "helm"), images=True),
+    Suite("serving", minutes=4),
+    Suite("engine", minutes=35, engine=True),
+    Suite("node", minutes=25, programs=(*cluster.PROGRAMS, "helm"), images=True),
 )
 #: Programs, images and the engine's environment from empty caches; all of it is kept in the user's cache.
 BUILD_MINUTES = 20
