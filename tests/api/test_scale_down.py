@@ -77,7 +77,7 @@ def test_silent_pods_delay_nothing(kubectl: Kubectl, engines: ExitStack) -> None
 
     kubectl("scale", "infs/mistral", "--replicas=2")
 
-    eventually(lambda: replicas(kubectl) == 2, "the scale-down", within=4)
+    eventually(lambda: replicas(kubectl) == 2, "the scale-down")
     assert silent in pods_of(kubectl, 2), "its requests are not known to be few"
 
 
@@ -104,5 +104,5 @@ def test_nothing_is_asked_when_all_pods_go(kubectl: Kubectl, engines: ExitStack,
 
     kubectl.patch("infs", "mistral", {"spec": {"suspend": True}})
 
-    eventually(lambda: replicas(kubectl) == 0, "no replicas", within=2)
+    eventually(lambda: replicas(kubectl) == 0, "no replicas")
     assert [write for write in audit.writes() if write.resource == "pods"] == []
