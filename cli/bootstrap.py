@@ -29,8 +29,10 @@ def main() -> None:
     run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", "locks/bootstrap.txt")
     uv = [str(VENV / "bin" / "uv"), "pip"]
     quiet = ["--quiet", "--python", python]
-    run(*uv, "sync", *quiet, "--require-hashes", "locks/bootstrap.txt", "locks/dev.txt")
+    # Compiled here, for PYTHONDONTWRITEBYTECODE may be set: each start of a program would compile all that it imports.
+    run(*uv, "sync", *quiet, "--compile-bytecode", "--require-hashes", "locks/bootstrap.txt", "locks/dev.txt")
     run(*uv, "install", *quiet, "--no-deps", "--no-build-isolation", "--editable", ".")
+    run(python, "-m", "compileall", "-q", "operator", "runtime", "cli")
     (VENV / ".ready").touch()
 
 

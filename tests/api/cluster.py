@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 Manifest = dict[str, Any]
 T = TypeVar("T")
 #: Seconds until a wait gives up: long enough for a busy machine of two cores.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def eventually(look: Callable[[], T | None], what: str, within: float = PATIENCE) -> T:

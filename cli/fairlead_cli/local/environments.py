@@ -20,7 +20,8 @@ def python(kind: str, lock: Path, what: str, *, excluded: Sequence[str] = (), pr
     """
     version = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = paths.home() / kind / version
-    interpreter, ready = folder / "bin" / "python", folder / ".ready"
+    # Compiled, for where PYTHONDONTWRITEBYTECODE is set each start of an engine would compile some thousand files.
+    interpreter, ready = folder / "bin" / "python", folder / ".compiled"
     if ready.exists():
         return interpreter
     progress(what)
@@ -29,7 +30,7 @@ def python(kind: str, lock: Path, what: str, *, excluded: Sequence[str] = (), pr
     left_out.write_text("\n".join(excluded), encoding="utf-8")
     _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
     _uv(
-        *("pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
+        *("pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--compile-bytecode"),
         *("--python", str(interpreter), "--requirements", str(lock), "--excludes", str(left_out)),
     )
     ready.touch()
