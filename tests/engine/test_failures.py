@@ -174,7 +174,7 @@ CASES = (
         "is stopped",
         act=stopped_in_an_answer(CORE),
         exit_codes=EXIT_STALLED,
-        within=60,
+        within=180,
         idle=True,
     ),
     Case(
@@ -185,7 +185,7 @@ CASES = (
         "no sign of life",
         act=stopped_in_an_answer(FRONT_END),
         exit_codes=EXIT_STALLED,
-        within=60,
+        within=180,
         idle=True,
     ),
     Case("an adapter's rank above the limit", adapter_of_rank_8, "BadArgument", FIELD_ARGS, "rank is 8", "--max-lora-rank=8"),
@@ -196,7 +196,7 @@ CASES = (
         "",
         "SIGKILL",
         act=when_ready(signal.SIGKILL, CORE),
-        within=10,
+        within=60,
     ),
     Case(
         "a worker with a segmentation fault while it serves",
@@ -205,7 +205,7 @@ CASES = (
         "",
         "SIGSEGV",
         act=when_ready(signal.SIGSEGV, WORKER),
-        within=30,
+        within=90,
     ),
     Case(
         "an engine with a segmentation fault while it loads",
@@ -214,7 +214,7 @@ CASES = (
         "",
         "SIGSEGV",
         act=when_loading(signal.SIGSEGV, CORE),
-        within=30,
+        within=90,
     ),
     Case(
         "a front end that is killed",
@@ -223,7 +223,7 @@ CASES = (
         "",
         "SIGKILL",
         act=when_loading(signal.SIGKILL, FRONT_END),
-        within=10,
+        within=60,
     ),
     Case(
         "a start that takes longer than it may",
