@@ -96,6 +96,11 @@ CATALOGUE: tuple[Cause, ...] = (
         says("BadArgument", "spec.parallelism.tensor", "1, or VLLM_CPU_OMP_THREADS_BIND in spec.engine.env"),
         "AssertionError: Not enough allowed NUMA nodes to bind threads of 2 local CPUWorkers. Allowed NUMA nodes are [0].",
     ),
+    cause(
+        r"FP8 KV cache on CPU requires [^\n]{1,200}",
+        says("BadArgument", "spec.engine.kvCacheDtype", "auto"),
+        "NotImplementedError: FP8 KV cache on CPU requires x86 with AVX-512 or AMX.",
+    ),
     # Accelerators.
     cause(
         r"Total number of attention heads \((\d{1,5})\) must be divisible by tensor parallel size \((\d{1,4})\)",
