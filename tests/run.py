@@ -48,8 +48,8 @@ SUITES = (
         programs=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"),
     ),
     Suite("serving", minutes=4),
-    Suite("engine", minutes=35, engine=True),
-    Suite("node", minutes=25, programs=(*cluster.PROGRAMS, "helm"), images=True),
+    Suite("engine", minutes=45, engine=True),
+    Suite("node", minutes=30, programs=(*cluster.PROGRAMS, "helm"), images=True),
 )
 #: Programs, images and the engine's environment from empty caches; all of it is kept in the user's cache.
 BUILD_MINUTES = 20
