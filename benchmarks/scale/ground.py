@@ -14,11 +14,10 @@ import yaml
 
 from api.client import connect
 from api.cluster import Kubectl, Manifest
-from fairlead_cli.local import binaries, controlplane
 from fairlead_cli.local.controlplane import ControlPlane
 from scale.engine import ADDRESS
 from simulated.fates import STAGES
-from simulated.ground import WITHOUT_ENDPOINTS, kwok_command
+from simulated.ground import WITHOUT_ENDPOINTS, simulated
 
 #: Everything lies in it.
 NAMESPACE: Final = "scale"
@@ -107,26 +106,22 @@ class Ground:
 def ground(folder: Path, services: int) -> Iterator[Ground]:
     """A fresh one, with room for so many services of one accelerator each; its programs end with the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    kwok = binaries.ensure("kwok", progress=print)["kwok"]
     scheduler = folder / "scheduler.yaml"
     kubeconfig = str(folder / "kubeconfigs" / "kube-scheduler.yaml")
     connection = {**SCHEDULER["clientConnection"], "kubeconfig": kubeconfig}
     scheduler.write_text(yaml.safe_dump({**SCHEDULER, "clientConnection": connection}))
     arguments = {**FLAGS, "kube-scheduler": (f"--config={scheduler}",)}
-    with controlplane.start(
-        folder, controller_manager=True, scheduler=True, arguments=arguments, progress=print
-    ) as plane:
-        stages = folder / "kwok.yaml"
-        stages.write_text(yaml.safe_dump_all(sharing_an_address(STAGES)))
-        plane.start("kwok", kwok_command(kwok, plane, stages, ADDRESS))
-        with connect(plane.kubeconfig) as http:
-            there = Ground(plane, http, Kubectl(plane.kubectl, plane.kubeconfig, NAMESPACE))
-            there.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-            nodes = math.ceil(ROOM * services / ACCELERATORS)
-            for number in range(nodes):
-                there.create("/api/v1/nodes", node(number))
-            there.until_all("/api/v1/nodes", nodes, usable, PATIENCE)
-            yield there
+    with (
+        simulated(folder, arguments=arguments, stages=sharing_an_address(STAGES), node=ADDRESS) as plane,
+        connect(plane.kubeconfig) as http,
+    ):
+        there = Ground(plane, http, Kubectl(plane.kubectl, plane.kubeconfig, NAMESPACE))
+        there.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+        nodes = math.ceil(ROOM * services / ACCELERATORS)
+        for number in range(nodes):
+            there.create("/api/v1/nodes", node(number))
+        there.until_all("/api/v1/nodes", nodes, usable, PATIENCE)
+        yield there
 
 
 def sharing_an_address(stages: tuple[Manifest, ...]) -> list[Manifest]:

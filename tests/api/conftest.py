@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,15 @@ def install_crd(admin: Kubectl) -> None:
     eventually(lambda: "infs" in admin("api-resources", "--api-group=fairlead.dev", "--cached=false"), "discovery")
 
 
+def install(plane: ControlPlane) -> Kubectl:
+    """The CRD and the operator's rights; returns kubectl that may do everything, in the operator's namespace."""
+    admin = Kubectl(plane.kubectl, plane.kubeconfig, SYSTEM)
+    install_crd(admin)
+    for manifest in access.manifests(SYSTEM):
+        admin.apply(manifest)
+    return admin
+
+
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """The control plane; its programs are built when they are missing."""
@@ -39,20 +49,15 @@ def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """One with controller-manager; pods get no node, for there is no scheduler."""
     folder = tmp_path_factory.mktemp("managed")
     with controlplane.start(folder, controller_manager=True, progress=print) as started:
-        install_crd(Kubectl(started.kubectl, started.kubeconfig, "default"))
-        for manifest in access.manifests(SYSTEM):
-            Kubectl(started.kubectl, started.kubeconfig, SYSTEM).apply(manifest)
+        install(started)
         yield started
 
 
 @pytest.fixture(scope="session")
 def admin(plane: ControlPlane) -> Kubectl:
     """kubectl that may do everything, with CRD and the operator's rights installed."""
-    kubectl = Kubectl(plane.kubectl, plane.kubeconfig, "default")
-    install_crd(kubectl)
-    for manifest in access.manifests(SYSTEM):
-        Kubectl(plane.kubectl, plane.kubeconfig, SYSTEM).apply(manifest)
-    return kubectl
+    install(plane)
+    return Kubectl(plane.kubectl, plane.kubeconfig, "default")
 
 
 @pytest.fixture(scope="session")
@@ -83,3 +88,10 @@ def kubectl(plane: ControlPlane, admin: Kubectl) -> Kubectl:
     namespace = f"test-{uuid.uuid4().hex[:8]}"
     admin("create", "namespace", namespace)
     return Kubectl(plane.kubectl, plane.kubeconfig, namespace)
+
+
+@pytest.fixture
+def engines() -> Iterator[ExitStack]:
+    """What is started in it ends with the test."""
+    with ExitStack() as stack:
+        yield stack

@@ -30,13 +30,6 @@ def kubectl(managed: ControlPlane, operator: OperatorProcess, request: pytest.Fi
     return Kubectl(managed.kubectl, managed.kubeconfig, "default").within(request.node.name)
 
 
-@pytest.fixture
-def engines() -> Iterator[ExitStack]:
-    """What is started in it ends with the test."""
-    with ExitStack() as stack:
-        yield stack
-
-
 def test_a_step_of_the_load_is_answered_and_taken_back_later(kubectl: Kubectl, engines: ExitStack) -> None:
     (pod,) = (stubs := busy(kubectl, engines, 1, autoscaling={"maxReplicas": 3, "scaleDownDelaySeconds": 8}))
     eventually(lambda: autoscaled(kubectl).get("reason") == "AtMinimum", "the first look")

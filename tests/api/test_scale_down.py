@@ -30,13 +30,6 @@ def kubectl(managed: ControlPlane, operator: OperatorProcess, request: pytest.Fi
     return Kubectl(managed.kubectl, managed.kubeconfig, "default").within(request.node.name)
 
 
-@pytest.fixture
-def engines() -> Iterator[ExitStack]:
-    """What is started in it ends with the test."""
-    with ExitStack() as stack:
-        yield stack
-
-
 def cost(kubectl: Kubectl, pod: str) -> str | None:
     """The annotation, if the pod is there and has one."""
     metadata = (kubectl.get("pod", pod) or {"metadata": {}})["metadata"]

@@ -3,31 +3,21 @@
 from collections.abc import Iterator
 
 import pytest
-import yaml
 
 from api.cluster import Kubectl, eventually
 from api.conftest import admin, kubectl, model_hub, operator
-from fairlead_cli.local import binaries, controlplane
 from fairlead_cli.local.controlplane import ControlPlane
 from simulated import policies
-from simulated.fates import STAGES
-from simulated.ground import ARGUMENTS, kwok_command
+from simulated.ground import simulated
 from simulated.nodes import Pool
 
-__all__ = ["ARGUMENTS", "admin", "kubectl", "kwok_command", "model_hub", "operator"]
+__all__ = ["admin", "kubectl", "model_hub", "operator"]
 
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """The control plane and kwok; missing programs are built."""
-    folder = tmp_path_factory.mktemp("control-plane")
-    kwok = binaries.ensure("kwok", progress=print)["kwok"]
-    with controlplane.start(
-        folder, controller_manager=True, scheduler=True, arguments=ARGUMENTS, progress=print
-    ) as started:
-        config = folder / "kwok.yaml"
-        config.write_text(yaml.safe_dump_all(STAGES))
-        started.start("kwok", kwok_command(kwok, started, config))
+    with simulated(tmp_path_factory.mktemp("control-plane")) as started:
         yield started
 
 

@@ -8,21 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-import yaml
 
-from api import access
 from api.client import connect
 from api.cluster import Kubectl, eventually
-from api.conftest import install_crd
+from api.conftest import install
 from api.operators import OperatorProcess, operator_on
-from fairlead_cli.local import binaries, controlplane
 from fairlead_cli.local.controlplane import ControlPlane
 from fairlead_operator.core.build.placement import MEMORY_LABEL
 from hub_server import hub
 from proof.explore import ground, specs
 from proof.results import FULL, Tally
-from simulated.conftest import ARGUMENTS, kwok_command
-from simulated.fates import STAGES
+from simulated.ground import simulated
 
 #: How many times more examples the long run takes.
 FACTOR = 20
@@ -83,19 +79,8 @@ def judge() -> Judge:
 @pytest.fixture(scope="package")
 def exploring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """The control plane, its nodes, and what specs refer to."""
-    folder = tmp_path_factory.mktemp("explore")
-    kwok = binaries.ensure("kwok", progress=print)["kwok"]
-    with controlplane.start(
-        folder, controller_manager=True, scheduler=True, arguments=ARGUMENTS, progress=print
-    ) as plane:
-        config = folder / "kwok.yaml"
-        config.write_text(yaml.safe_dump_all(STAGES))
-        plane.start("kwok", kwok_command(kwok, plane, config))
-        admin = Kubectl(plane.kubectl, plane.kubeconfig, access.SYSTEM)
-        install_crd(admin)
-        for manifest in access.manifests(access.SYSTEM):
-            admin.apply(manifest)
-        furnish(admin)
+    with simulated(tmp_path_factory.mktemp("explore")) as plane:
+        furnish(install(plane))
         yield plane
 
 
