@@ -1,4 +1,4 @@
-"""The servers of runtime_gpu.py: bare vLLM and fairlead's runtime with each profile, several beside each other on one GPU.
+"""The servers of the GPU benchmarks: bare vLLM and fairlead's runtime with each profile, several beside each other on one GPU.
 
 Each has a KV cache of a fixed size, so that they fit; one that nobody asks computes nothing. Needs what the engine's own environment
 has and aiohttp, nothing else: it runs where the GPU is.
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,20 @@ READY_WITHIN = 400
 MAX_MODEL_LEN, MAX_NUM_SEQS = 4096, 256
 
 
-def config(model: Path, profile: str | None, kv_gib: float, device: str, extra: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A RuntimeConfig in JSON. profile: None for bare vLLM."""
+#: Without NVLink's multicast, which some hosts of several GPUs do not allow: the all-reduce is the engine's own or NCCL's.
+WITHOUT_MULTICAST_FLAG = '--compilation-config={"pass_config":{"fuse_allreduce_rms":false}}'
+WITHOUT_MULTICAST = {
+    "VLLM_ALLREDUCE_USE_SYMM_MEM": "0",
+    "VLLM_ALLREDUCE_USE_FLASHINFER": "0",
+    "NCCL_NVLS_ENABLE": "0",
+    "TORCH_SYMM_MEM_DISABLE_MULTICAST": "1",
+}
+
+
+def config(
+    model: Path, profile: str | None, kv_gib: float, device: str, extra: tuple[str, ...] = (), *, tensor: int = 1
+) -> dict[str, Any]:
+    """A RuntimeConfig in JSON. profile: None for bare vLLM. kv_gib: on each GPU. tensor: how many of them share it."""
     engine: dict[str, Any] = {
         "maxModelLen": min(MAX_MODEL_LEN, 1024 if device == "CPU" else MAX_MODEL_LEN),
         "kvCacheMemoryBytes": int(kv_gib * 2**30),
@@ -41,7 +54,11 @@ def config(model: Path, profile: str | None, kv_gib: float, device: str, extra: 
         engine["profile"] = profile
     if profile != "ThroughputFP8":
         engine["maxNumSeqs"] = MAX_NUM_SEQS
-    return {"model": {"servedName": "m", "path": str(model)}, "engine": engine, "device": device}
+    found: dict[str, Any] = {"model": {"servedName": "m", "path": str(model)}, "engine": engine, "device": device}
+    if tensor > 1:
+        engine["extraArgs"].append(WITHOUT_MULTICAST_FLAG)
+        found["parallelism"] = {"tensor": tensor}
+    return found
 
 
 @dataclass(frozen=True)
@@ -94,13 +111,14 @@ def get(port: int, path: str) -> tuple[int, str]:
             return 0, ""
 
 
-def start(name: str, asked: dict[str, Any], *, port: int, gpu: int, folder: Path, cache: Path) -> Server:
+def start(name: str, asked: dict[str, Any], *, port: int, gpus: Sequence[int], folder: Path, cache: Path) -> Server:
     """Begin it; wait() says when it serves. The management port is the next one."""
     folder.mkdir(parents=True, exist_ok=True)
     checked = RuntimeConfig.model_validate(asked)
     environ = {
         **os.environ,
-        "CUDA_VISIBLE_DEVICES": str(gpu),
+        **(WITHOUT_MULTICAST if len(gpus) > 1 else {}),
+        "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus)),
         "VLLM_CACHE_ROOT": str(cache),
         "HF_HUB_OFFLINE": "1",
         # Compiles for two minutes at its first use.
@@ -123,41 +141,3 @@ def start(name: str, asked: dict[str, Any], *, port: int, gpu: int, folder: Path
         process = subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
     management = None if name.startswith(BARE) else port + 1
     return Server(name, process, port, management, folder / "log", began)
-
-
-def write_model(folder: Path) -> None:
-    """Mistral 7B's shape, a tokenizer of one word each, and no weights: for `--load-format dummy`."""
-    from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: PLC0415
-    from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
-
-    from fairlead_cli.bench.prompts import WORDS  # noqa: PLC0415
-
-    shape: dict[str, Any] = {
-        "architectures": ["MistralForCausalLM"],
-        "model_type": "mistral",
-        "vocab_size": 32_000,
-        "hidden_size": 4096,
-        "intermediate_size": 14_336,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
-        "max_position_embeddings": 32_768,
-        "rms_norm_eps": 1e-5,
-        "rope_theta": 1e6,
-        "sliding_window": None,
-        "tie_word_embeddings": False,
-        "torch_dtype": "bfloat16",
-        "dtype": "bfloat16",
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(shape), encoding="utf-8")
-    words = ["<unk>", "<s>", "</s>", *dict.fromkeys(WORDS)]
-    words += [f"w{number}" for number in range(shape["vocab_size"] - len(words))]
-    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(folder)

@@ -1,14 +1,13 @@
 """What fairlead plans of a GPU's memory against what the engine reports when it starts there: models without weights; see README.md.
 
 plan_gpu.py --output FILE [--gpus N] [--cases NUMBERS]: runs where the GPU is, with Python that has vLLM; nothing is served. Each row is one
-start of the engine; N of them run at the same time, each with a GPU of its own. A row is written as soon as it is there, and a start that
-fails leaves the others alone.
+start of the engine; as many as there are GPUs for run at the same time. Of CUDA_VISIBLE_DEVICES the first N are used where it is set. A row
+is written as soon as it is there, and a start that fails leaves the others alone.
 """
 
 import argparse
 import json
 import os
-import queue
 import re
 import subprocess
 import sys
@@ -20,31 +19,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from gpu_models import SHAPES
+from gpu_servers import WITHOUT_MULTICAST
+
 from fairlead_cli.bench.record import Machine, PlannedRow, PlanRecord, this_machine, today
 from fairlead_runtime import memory
 from fairlead_runtime.memory import GIB, EngineSettings
 
 #: Seconds that one start may take: compilation, and graphs.
 START_WITHIN = 400
-_COMMON = {"vocab_size": 32_000, "torch_dtype": "bfloat16", "bos_token_id": 1, "eos_token_id": 2, "rms_norm_eps": 1e-5}
-#: Models by their shape.
-SHAPES: Mapping[str, Mapping[str, Any]] = {
-    "7B": _COMMON | {
-        "architectures": ["MistralForCausalLM"], "model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14_336,
-        "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "sliding_window": None,
-        "max_position_embeddings": 32_768, "tie_word_embeddings": False, "hidden_act": "silu",
-    },
-    "13B": _COMMON | {
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 5120, "intermediate_size": 13_824,
-        "num_hidden_layers": 40, "num_attention_heads": 40, "num_key_value_heads": 40, "max_position_embeddings": 16_384,
-        "tie_word_embeddings": False, "hidden_act": "silu",
-    },
-}  # fmt: skip
+#: As EngineSettings name them -> as vLLM does.
+_ARGUMENTS = {"tensor": "tensor_parallel_size", "pipeline": "pipeline_parallel_size", "eager": "enforce_eager"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """settings: as EngineSettings and vLLM's LLM both name them."""
+    """settings: as EngineSettings names them, and vLLM's LLM too but for _ARGUMENTS."""
 
     name: str
     shape: str
@@ -60,6 +50,19 @@ class Case:
             "gpu_memory_utilization": 0.9,
             **self.settings,
         }
+
+    @property
+    def gpus(self) -> int:
+        """Of one replica."""
+        return int(self.settings.get("tensor", 1) * self.settings.get("pipeline", 1))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """For vLLM's LLM."""
+        found = {_ARGUMENTS.get(name, name): value for name, value in self.all_settings.items()}
+        if self.gpus > 1:
+            found["compilation_config"] = {"pass_config": {"fuse_allreduce_rms": False}}
+        return found
 
     def planned(self, gpu: int) -> int:
         """Tokens of the KV cache on a GPU of so many bytes."""
@@ -82,6 +85,15 @@ CASES: Sequence[Case] = (
     Case("13B bf16, 16,384 tokens, 0.6", "13B", {"max_model_len": 16_384, "gpu_memory_utilization": 0.6}),
     Case("13B fp8", "13B", {"quantization": "fp8"}),
     Case("13B bf16, KV fp8, 2,048 tokens", "13B", {"kv_cache_dtype": "fp8", "max_model_len": 2048}),
+    Case("7B bf16, tensor 2", "7B", {"tensor": 2}),
+    Case("13B bf16, tensor 2", "13B", {"tensor": 2}),
+    Case("70B fp8, tensor 2", "70B", {"quantization": "fp8", "tensor": 2}),
+    Case("8B with one KV head, tensor 2", "8B, one KV head", {"tensor": 2}),
+    Case("7B bf16, KV fp8, tensor 2", "7B", {"kv_cache_dtype": "fp8", "tensor": 2}),
+    Case("7B bf16, pipeline 2", "7B", {"pipeline": 2}),
+    Case("70B bf16, tensor 2, eager, 0.95", "70B", {"tensor": 2, "eager": True, "gpu_memory_utilization": 0.95}),
+    Case("70B bf16, tensor 4", "70B", {"tensor": 4}),
+    Case("13B bf16, tensor 2, pipeline 2", "13B", {"tensor": 2, "pipeline": 2}),
 )
 
 #: The engine starts in a process of its own, so that the GPU is empty for the next one. bytes: the GPU's memory as the engine asks for it.
@@ -124,18 +136,18 @@ def started(output: str) -> Started:
     return Started(int(tokens[-1].replace(",", "")), about["gpu"], about["bytes"], versions)
 
 
-def start(case: Case, folder: Path, gpu: int) -> Started:
+def start(case: Case, folder: Path, gpus: Sequence[str]) -> Started:
     """The log stays in the folder. Raises StartFailedError."""
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(dict(SHAPES[case.shape])), encoding="utf-8")
     program, log = folder / "start.py", folder / "log"
     program.write_text(START, encoding="utf-8")
-    arguments = json.dumps({"model": str(folder), **case.all_settings})
+    arguments = json.dumps({"model": str(folder), **case.arguments})
     with log.open("wb") as written:
         try:
             subprocess.run(
                 [sys.executable, str(program), arguments],
-                env={**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu)},
+                env={**os.environ, **(WITHOUT_MULTICAST if case.gpus > 1 else {}), "CUDA_VISIBLE_DEVICES": ",".join(gpus)},
                 stdout=written, stderr=written, timeout=START_WITHIN, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as late:
@@ -178,39 +190,66 @@ class Measuring:
         return record.model_dump_json(indent=1, exclude_defaults=True)
 
 
-def measure(cases: Sequence[Case], gpus: int, folder: Path, measuring: Measuring) -> int:
-    """How many starts failed."""
-    free: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for gpu in range(gpus):
-        free.put(gpu)
+class Free:
+    """GPUs that no start uses, by their number."""
+
+    def __init__(self, gpus: Sequence[str]) -> None:
+        self._free = list(gpus)
+        self._changed = threading.Condition()
+
+    def take(self, count: int) -> list[str]:
+        """Waits until so many are free."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._free) >= count)
+            taken, self._free = self._free[:count], self._free[count:]
+            return taken
+
+    def give(self, gpus: Sequence[str]) -> None:
+        with self._changed:
+            self._free += gpus
+            self._changed.notify_all()
+
+
+def measure(cases: Sequence[Case], gpus: Sequence[str], folder: Path, measuring: Measuring) -> int:
+    """How many starts failed. Those that take most GPUs come last, one by one: nobody waits for all of them meanwhile."""
+    free = Free(gpus)
 
     def one(case: Case) -> bool:
-        gpu = free.get()
+        taken = free.take(case.gpus)
         try:
-            row = measuring.add(case, start(case, folder / str(CASES.index(case)), gpu))
+            row = measuring.add(case, start(case, folder / str(CASES.index(case)), taken))
         except StartFailedError as failure:
             print(f"{case.name}: did not start: {failure}", flush=True)
             return False
         finally:
-            free.put(gpu)
+            free.give(taken)
         print(row.config, row.planned_kv_tokens, row.reported_kv_tokens, f"{row.off:+.2%}", row.verdict, flush=True)
         return True
 
-    with ThreadPoolExecutor(gpus) as pool:
-        return sum(not done for done in pool.map(one, cases))
+    failed = 0
+    for count in sorted({case.gpus for case in cases}):
+        same = [case for case in cases if case.gpus == count]
+        if count > len(gpus):
+            print(f"{len(same)} configurations need {count} GPUs: left out", flush=True)
+            continue
+        with ThreadPoolExecutor(len(gpus) // count) as pool:
+            failed += sum(not done for done in pool.map(one, same))
+    return failed
 
 
 def main() -> int:
     """How many starts failed; how good the plans are is for the page to judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--gpus", type=int, default=1, help="of this machine, one start on each")
+    parser.add_argument("--gpus", type=int, default=1, help="of this machine")
     parser.add_argument("--cases", help="numbers from 0, with commas: instead of all")
     parser.add_argument("--logs", type=Path, help="keep the engines' logs here")
     asked = parser.parse_args()
     cases = [CASES[int(number)] for number in asked.cases.split(",")] if asked.cases else CASES
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    gpus = (visible.split(",") if visible else [str(number) for number in range(asked.gpus)])[: asked.gpus]
     with TemporaryDirectory() as scratch:
-        return measure(cases, asked.gpus, asked.logs or Path(scratch), Measuring(asked.output, asked.gpus))
+        return measure(cases, gpus, asked.logs or Path(scratch), Measuring(asked.output, asked.gpus))
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import gpu_servers
+from gpu_models import write_model
 from gpu_servers import BARE, Server
 
 from fairlead_cli.bench.load import Clients
-from fairlead_cli.bench.record import Comparison, Row, RuntimeRecord, Startup, Workload, this_machine, today
+from fairlead_cli.bench.record import Comparison, Measured, Row, RuntimeRecord, Startup, Workload, this_machine, today
 from fairlead_cli.bench.statistics import LevelResult, Ratio, median, ratio
 from fairlead_cli.bench.sweep import Plan, run, words
 from fairlead_cli.bench.target import Api, Target
@@ -142,7 +143,7 @@ def startups(model: Path, scratch: Path, cache: Path, asked: argparse.Namespace)
 
     def one(name: str, root: Path, gpu: int) -> None:
         port, folder = 18_200 + 10 * gpu, scratch / f"start {name}"
-        server = gpu_servers.start("Balanced", config, port=port, gpu=gpu, folder=folder, cache=root)
+        server = gpu_servers.start("Balanced", config, port=port, gpus=[gpu], folder=folder, cache=root)
         try:
             server.wait()
             phases = server.phases()
@@ -203,7 +204,7 @@ def main() -> int:
         scratch = Path(directory)
         model, cache = asked.model or scratch / "model", scratch / "cache"
         if not asked.model:
-            gpu_servers.write_model(model)
+            write_model(model)
         groups = GROUPS if asked.gpus == 2 else (tuple(name for group in GROUPS for name in group),)
         measured: list[Group] = []
         try:
@@ -216,7 +217,7 @@ def main() -> int:
                     port = 18000 + 100 * gpu + 10 * number
                     servers.append(
                         gpu_servers.start(
-                            name, config, port=port, gpu=gpu, folder=scratch / f"{gpu}-{name}", cache=cache
+                            name, config, port=port, gpus=[gpu], folder=scratch / f"{gpu}-{name}", cache=cache
                         )
                     )
                 measured.append(Group(gpu, servers, Clients(4)))
@@ -304,7 +305,7 @@ def afterwards(
     return {"startups": tuple(found), "comparisons": tuple(compared)}
 
 
-def write(record: RuntimeRecord, path: Path) -> None:
+def write(record: Measured, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(record.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
 

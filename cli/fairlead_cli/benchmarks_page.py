@@ -91,10 +91,11 @@ def _about_plan(record: PlanRecord, name: str) -> str:
 def _tables(record: RuntimeRecord | AgreementRecord | PlanRecord | SoakRecord) -> Iterable[str]:
     if isinstance(record, PlanRecord):
         yield table(
-            ("configuration", "planned tokens", "reported tokens", "off by", ""),
+            ("configuration", "on", "planned tokens", "reported tokens", "off by", ""),
             [
                 (
                     row.config,
+                    row.gpu or "",
                     f"{row.planned_kv_tokens:,}",
                     f"{row.reported_kv_tokens:,}",
                     f"{row.off:+.1%}",

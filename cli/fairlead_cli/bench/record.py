@@ -170,7 +170,8 @@ class AgreementRecord(Measured):
 
 class PlannedRow(Record):
     """One start of the engine on a GPU. settings: vLLM's arguments. fitted: the arithmetic's constants are from this very measurement, so
-    that it proves nothing; all others were planned by an arithmetic that was there before them.
+    that it proves nothing; all others were planned by an arithmetic that was there before them. gpu, gpu_bytes: where it was another
+    card than the record's.
     """
 
     config: str
@@ -178,6 +179,8 @@ class PlannedRow(Record):
     planned_kv_tokens: int
     reported_kv_tokens: int
     fitted: bool = False
+    gpu: str | None = None
+    gpu_bytes: int | None = None
 
     @property
     def off(self) -> float:
@@ -202,6 +205,57 @@ class PlanRecord(Record):
     gpu_bytes: int
     rows: tuple[PlannedRow, ...]
     notes: tuple[str, ...] = ()
+
+
+class ParallelRow(Compared):
+    """fairlead's runtime with `tensor` GPUs that share each layer, at one concurrency. kv_cache_gib: on each GPU. ratio: by what one GPU gave in
+    the same rounds. two_replicas_tok_s: twice what one GPU gave at half the concurrency, which is what two replicas give. Medians.
+    """
+
+    model: str
+    tensor: int
+    kv_cache_gib: float
+    concurrency: int
+    tok_s: float
+    two_replicas_tok_s: float | None = None
+    ttft_p50_ms: float | None = None
+    ttft_p99_ms: float | None = None
+    inter_token_p50_ms: float | None = None
+    inter_token_p99_ms: float | None = None
+
+
+class ParallelRecord(Measured):
+    """parallel-gpu.json: one GPU and several for a replica."""
+
+    rows: tuple[ParallelRow, ...]
+    startups: tuple[Startup, ...] = ()
+
+
+class Ended(Record):
+    """How one runtime with several GPUs ended. done: to it, in words. Times in seconds after that; None: it did not happen.
+
+    complete: of the streams, with all their tokens. errors: the others', by text. unready: until /readyz said so. told: until the last
+    stream had ended. ended: until the runtime had. code, message: of the termination record. left: processes of the engine that remained.
+    """
+
+    done: str
+    streams: int
+    complete: int
+    errors: dict[str, int] = {}
+    unready: float | None
+    told: float | None
+    ended: float | None
+    exit_code: int | None
+    code: str = ""
+    message: str = ""
+    left: int = 0
+
+
+class WorkersRecord(Measured):
+    """workers-gpu.json: a runtime whose engine has a process on each of several GPUs, and what is done to these."""
+
+    rows: tuple[Ended, ...]
+    startups: tuple[Startup, ...] = ()
 
 
 class HeldMemory(Record):

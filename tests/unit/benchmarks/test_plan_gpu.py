@@ -1,10 +1,12 @@
 """Planned against reported memory of a GPU: what of it needs none."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import plan_gpu
 import pytest
-from plan_gpu import CASES, SHAPES, Case, Measuring, Started, StartFailedError, measure, started
+from gpu_models import SHAPES
+from plan_gpu import CASES, Case, Measuring, Started, StartFailedError, measure, started
 
 from fairlead_cli.bench.record import PlannedRow, PlanRecord
 from fairlead_runtime import memory
@@ -66,10 +68,10 @@ def test_rows_are_kept_as_they_come_and_in_the_order_of_the_cases(tmp_path: Path
 
 
 def test_a_start_that_fails_leaves_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    used: list[int] = []
+    used: list[str] = []
 
-    def start(case: Case, _: Path, gpu: int) -> Started:
-        used.append(gpu)
+    def start(case: Case, _: Path, gpus: Sequence[str]) -> Started:
+        used.extend(gpus)
         if case is CASES[1]:
             raise StartFailedError("no memory")
         return started(LOG)
@@ -77,12 +79,40 @@ def test_a_start_that_fails_leaves_the_others_alone(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(plan_gpu, "start", start)
     kept = tmp_path / "plan.json"
 
-    failed = measure(CASES[:4], 2, tmp_path, Measuring(kept, gpus=2))
+    failed = measure(CASES[:4], ["4", "5"], tmp_path, Measuring(kept, gpus=2))
 
     assert failed == 1
-    assert set(used) <= {0, 1}
+    assert set(used) <= {"4", "5"}
     record = PlanRecord.model_validate_json(kept.read_text(encoding="utf-8"))
     assert [row.config for row in record.rows] == [case.name for case in (CASES[0], *CASES[2:4])]
+
+
+def test_a_replica_of_several_gpus_has_them_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: dict[str, list[str]] = {}
+    busy: set[str] = set()
+
+    def start(case: Case, _: Path, gpus: Sequence[str]) -> Started:
+        assert not busy & set(gpus)
+        busy.update(gpus)
+        used[case.name] = list(gpus)
+        busy.difference_update(gpus)
+        return started(LOG)
+
+    monkeypatch.setattr(plan_gpu, "start", start)
+    several = [case for case in CASES if case.gpus > 1]
+
+    assert measure([*several, CASES[0]], ["0", "1"], tmp_path, Measuring(tmp_path / "plan.json", gpus=2)) == 0
+
+    assert {name: len(gpus) for name, gpus in used.items()} == {
+        case.name: case.gpus for case in [CASES[0], *several] if case.gpus <= 2
+    }
+
+
+def test_the_engine_is_told_of_its_gpus_in_its_own_words() -> None:
+    case = next(case for case in CASES if case.name == "13B bf16, tensor 2, pipeline 2")
+
+    assert (case.gpus, case.arguments["tensor_parallel_size"], case.arguments["pipeline_parallel_size"]) == (4, 2, 2)
+    assert not {"tensor", "pipeline"} & set(case.arguments)
 
 
 def row(planned: int, *, fitted: bool = False) -> PlannedRow:
@@ -108,9 +138,11 @@ def test_what_was_measured_still_holds() -> None:
     """The present arithmetic against every kept figure."""
     record = PlanRecord.model_validate_json(KEPT.read_text(encoding="utf-8"))
     assert record.rows
+    shapes = {case.name: case.shape for case in CASES}
     for kept in record.rows:
-        model = memory.read_config(SHAPES[kept.config.split()[0]])
-        plan = memory.plan(model, memory.by_shape(model), EngineSettings(**kept.settings), record.gpu_bytes)
+        model = memory.read_config(SHAPES[shapes[kept.config]])
+        gpu = kept.gpu_bytes or record.gpu_bytes
+        plan = memory.plan(model, memory.by_shape(model), EngineSettings(**kept.settings), gpu)
         assert plan.kv_cache_tokens is not None
         now = kept.model_copy(update={"planned_kv_tokens": plan.kv_cache_tokens})
         assert now.verdict != "missed", now
