@@ -27,8 +27,6 @@ from fairlead_cli.bench.sweep import Plan, run, words
 from fairlead_cli.bench.target import Api, Target
 
 LEVELS = (1, 16, 64, 256)
-#: One GPU at half of each level too, every other round: what two replicas give at the whole.
-HALVES = (8, 32, 128)
 EXTRA = ("--load-format=dummy",)
 
 
@@ -79,7 +77,8 @@ class Measured:
                 with alone(self.places[at].gpus):
                     self.results.setdefault((self.places[at], level), []).append(self.ask(at, level, number))
         if number % 2 == 0:
-            for level in HALVES:
+            # What two replicas of one GPU give at the whole.
+            for level in [level // 2 for level in levels if level > 1]:
                 with alone(self.places[0].gpus):
                     self.results.setdefault((self.places[0], level), []).append(self.ask(0, level, number))
 
@@ -99,7 +98,7 @@ class Measured:
                     "kv_cache_gib": place.kv_gib,
                     "concurrency": level,
                     "tok_s": tok_s(seen),
-                    "two_replicas_tok_s": round(2 * tok_s(half), 1) if half and level in LEVELS else None,
+                    "two_replicas_tok_s": round(2 * tok_s(half), 1) if half else None,
                     "pairs": len(seen),
                     **compared,
                     **times(seen),
