@@ -18,6 +18,9 @@ from prometheus_client.registry import Collector
 #: From a cached one-token answer to the longest default deadline; seconds.
 DURATION_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
 
+#: Why a request ended early. Each has its series from the start, so that the first one is seen as an increase.
+ABORTED = ("deadline", "client", "drain", "engine", "body")
+
 #: vLLM's: one observation per engine step, whatever the step did. The watchdog's proof of progress.
 ENGINE_STEPS = "vllm:iteration_tokens_total_count"
 ENGINE_GENERATED_TOKENS = "vllm:generation_tokens_total"
@@ -81,10 +84,12 @@ class Metrics:
         self.draining = Gauge("fairlead_draining", "1 from SIGTERM on.", registry=registry)
         self.aborted = Counter(
             "fairlead_aborted_requests",
-            "Requests ended before their answer was complete: deadline, client, drain, engine, body.",
+            f"Requests ended before their answer was complete: {', '.join(ABORTED)}.",
             ["reason"],
             registry=registry,
         )
+        for reason in ABORTED:
+            self.aborted.labels(reason)
         self.refused = Counter(
             "fairlead_refused_requests",
             "Requests that the guard sent away, by the code in their answer; rate_limit_exceeded and queue_full are the limits.",

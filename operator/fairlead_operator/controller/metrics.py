@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -12,6 +12,10 @@ from fairlead_operator.controller.kinds import INFERENCE_SERVICES, WATCHED
 from fairlead_operator.controller.store import Store
 
 _TRUTH = {"True": 1.0, "False": 0.0, "Unknown": -1.0}
+#: How a reconcile ends. Each has its series from the start, so that the first failure is seen as an increase.
+OUTCOMES = ("Done", "Rejected", "NotYet", "Failed")
+#: state -> the field of an InferenceService's status.
+_REPLICAS = {"running": "replicas", "ready": "readyReplicas", "updated": "updatedReplicas"}
 
 
 class StoreCollector(Collector):
@@ -33,12 +37,29 @@ class StoreCollector(Collector):
             "Status of each condition: 1 True, 0 False, -1 Unknown.",
             labels=["namespace", "name", "type", "reason"],
         )
+        replicas = GaugeMetricFamily(
+            "fairlead_replicas",
+            "Replicas of each service: wanted by its spec; running, ready and updated by its status.",
+            labels=["namespace", "name", "state"],
+        )
+        startup = GaugeMetricFamily(
+            "fairlead_replica_startup_seconds",
+            "From a pod's creation to the end of each step of its start, of the pods that a service's status names.",
+            labels=["namespace", "name", "pod", "step"],
+        )
         for service in self._store.all(INFERENCE_SERVICES):
-            metadata = service["metadata"]
-            for condition in (service.get("status") or {}).get("conditions", ()):
-                labels = [metadata["namespace"], metadata["name"], condition["type"], condition.get("reason", "")]
+            spec, status = service.get("spec") or {}, service.get("status") or {}
+            place = [service["metadata"]["namespace"], service["metadata"]["name"]]
+            for condition in status.get("conditions", ()):
+                labels = [*place, condition["type"], condition.get("reason", "")]
                 conditions.add_metric(labels, _TRUTH.get(condition["status"], -1.0))
-        yield conditions
+            replicas.add_metric([*place, "wanted"], 0 if spec.get("suspend") else spec.get("replicas", 1))
+            for state, field_name in _REPLICAS.items():
+                replicas.add_metric([*place, state], status.get(field_name, 0))
+            for replica in status.get("replicaStates", ()):
+                for step, seconds in (replica.get("startup") or {}).items():
+                    startup.add_metric([*place, replica["pod"], step], seconds)
+        yield from (conditions, replicas, startup)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: registration must not scrape."""
@@ -54,10 +75,12 @@ class Metrics:
     def __post_init__(self) -> None:
         self.reconciles = Histogram(
             "fairlead_reconcile_duration_seconds",
-            "Duration of reconciles by outcome: Done, Rejected, NotYet, Failed.",
+            f"Duration of reconciles by outcome: {', '.join(OUTCOMES)}.",
             ["outcome"],
             registry=self.registry,
         )
+        for outcome in OUTCOMES:
+            self.reconciles.labels(outcome)
         self.requests = Counter(
             "fairlead_api_requests",
             "Requests to the API server; code 0 when there was no answer.",
@@ -71,3 +94,4 @@ class Metrics:
         )
         build = Gauge("fairlead_build_info", "The running release.", ["version"], registry=self.registry)
         build.labels(__version__).set(1)
+        ProcessCollector(registry=self.registry)

@@ -43,17 +43,51 @@ async def test_a_probe_says_what_is_wrong(url: tuple[str, State, Store]) -> None
 
 async def test_metrics_show_the_store_as_it_is_now(url: tuple[str, State, Store]) -> None:
     base, _, store = url
-    conditions = [{"type": "Ready", "status": "False", "reason": "RollingOut"}]
-    store.observe(INFERENCE_SERVICES, {**obj(), "status": {"conditions": conditions}})
+    status = {
+        "conditions": [{"type": "Ready", "status": "False", "reason": "RollingOut"}],
+        "readyReplicas": 1,
+        "replicaStates": [{"pod": "mistral-a", "startup": {"scheduled": 2, "ready": 70}}, {"pod": "mistral-b"}],
+    }
+    store.observe(INFERENCE_SERVICES, {**obj(), "spec": {"replicas": 2}, "status": status})
 
     _, text = await get(f"{base}/metrics")
 
     assert "fairlead_workqueue_depth 3.0" in text
     assert 'fairlead_store_objects{kind="InferenceService"} 1.0' in text
     assert 'fairlead_condition{name="mistral",namespace="ns",reason="RollingOut",type="Ready"} 0.0' in text
+    assert 'fairlead_replicas{name="mistral",namespace="ns",state="wanted"} 2.0' in text
+    assert 'fairlead_replicas{name="mistral",namespace="ns",state="ready"} 1.0' in text
+    started = 'fairlead_replica_startup_seconds{name="mistral",namespace="ns",pod="mistral-a",step="ready"} 70.0'
+    assert started in text
     assert "fairlead_build_info" in text
+    assert "process_resident_memory_bytes" in text
     store.remove(INFERENCE_SERVICES, ("ns", "mistral"), "u1")
     assert "mistral" not in (await get(f"{base}/metrics"))[1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        pytest.param({"replicas": 3}, 3, id="what the spec says"),
+        pytest.param({"replicas": 3, "suspend": True}, 0, id="a suspended service wants none"),
+        pytest.param({}, 1, id="the default"),
+    ],
+)
+def test_wanted_replicas(spec: dict[str, object], wanted: int) -> None:
+    store, metrics = Store(), Metrics()
+    store.observe(INFERENCE_SERVICES, {**obj(), "spec": spec})
+    metrics.registry.register(StoreCollector(store, lambda: 0))
+
+    labels = {"namespace": "ns", "name": "mistral", "state": "wanted"}
+
+    assert metrics.registry.get_sample_value("fairlead_replicas", labels) == wanted
+
+
+def test_the_first_failed_reconcile_is_an_increase() -> None:
+    """A series that begins with its first event shows no rate for it."""
+    labels = {"outcome": "Failed"}
+
+    assert Metrics().registry.get_sample_value("fairlead_reconcile_duration_seconds_count", labels) == 0
 
 
 def test_two_operators_fit_into_one_process() -> None:
