@@ -22,9 +22,11 @@ check: .venv/.ready ## Format, lint, types and import contracts
 verify: .venv/.ready generate ## Regenerate what is generated, and fail if that changes the tree
 	@$(BIN)/python cli/verify.py
 
-generate: .venv/.ready ## Write crds/, the chart's copy of it and the pages in docs/ from code and data
+generate: .venv/.ready ## Write crds/, the chart's copy of it, its dashboards and alerts, and the pages in docs/ from code and data
 	@$(BIN)/python -m fairlead_operator.api.crd
 	@$(BIN)/python -m fairlead_operator.api.crd charts/fairlead/files/crds
+	@$(BIN)/python -m fairlead_cli.dashboards charts/fairlead/dashboards
+	@$(BIN)/python -m fairlead_cli.alerts charts/fairlead/files/alerts.yaml
 	@$(BIN)/python -m fairlead_cli.failures_page docs/failures.md
 	@$(BIN)/python -m fairlead_cli.conditions_page docs/conditions.md
 	@$(BIN)/python -m fairlead_cli.profiles_page docs/profiles.md
@@ -35,6 +37,7 @@ generate: .venv/.ready ## Write crds/, the chart's copy of it and the pages in d
 	@$(BIN)/python -m fairlead_cli.site.examples docs/examples.md
 	@$(BIN)/python -m fairlead_cli.site.runbook docs/runbook.md
 	@$(BIN)/python -m fairlead_cli.site.figures docs/tuning.md
+	@$(BIN)/python -m fairlead_cli.site.observability docs/observability.md
 	@$(BIN)/python -m fairlead_cli.site.chart docs/chart.md
 	@$(BIN)/python -m fairlead_cli.site.commands docs/cli.md
 	@$(BIN)/python -m fairlead_cli.site.architecture docs/img/architecture.svg

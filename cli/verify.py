@@ -8,6 +8,8 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATED = (
     "crds",
     "charts/fairlead/files/crds",
+    "charts/fairlead/dashboards",
+    "charts/fairlead/files/alerts.yaml",
     "docs/failures.md",
     "docs/conditions.md",
     "docs/profiles.md",
@@ -17,6 +19,7 @@ GENERATED = (
     "docs/examples.md",
     "docs/runbook.md",
     "docs/tuning.md",
+    "docs/observability.md",
     "docs/chart.md",
     "docs/cli.md",
     "docs/img/architecture.svg",

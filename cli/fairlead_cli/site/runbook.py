@@ -1,12 +1,13 @@
-"""docs/runbook.md: for each reason what it means, where to look and what to do. `make generate`.
+"""docs/runbook.md: for each alert and each reason what it means, where to look and what to do. `make generate`.
 
-Its headings are what alerts and events may link to: the reason in lower case.
+Its headings are what alerts and events link to: the alert or the reason in lower case.
 """
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from fairlead_cli.alerts.rules import ALERTS, Alert
 from fairlead_cli.failures_page import examples
 from fairlead_cli.site.meanings import MEANS
 from fairlead_operator.core.condition_types import TYPES
@@ -18,9 +19,9 @@ PAGE = Path("docs/runbook.md")
 HEAD = """\
 # Runbook
 
-<!-- Made by `make generate` from operator/fairlead_operator/core/reasons.py and cli/fairlead_cli/site/meanings.py. -->
+<!-- Made by `make generate` from operator/fairlead_operator/core/reasons.py, cli/fairlead_cli/site/meanings.py and cli/fairlead_cli/alerts/rules.py. -->
 
-Every reason of a condition that is not as it should be. Begin with
+Every reason of a condition that is not as it should be, and [every alert](#alerts). Begin with
 
 ```console
 $ kubectl fairlead why NAME
@@ -37,6 +38,11 @@ $ kubectl get infs NAME -o jsonpath='{range .status.conditions[*]}{.type}{"="}{.
 
 A service of which nothing is heard, with an old `observedGeneration`, has no operator that acts: see
 [the operator is down](operations.md#the-operator-is-down).
+"""
+ALERTS_HEAD = """\
+## Alerts
+
+Of the chart's [PrometheusRule](observability.md#alerts). *Critical*: users are hurt. *Warning*: they will be, or somebody waits for something.
 """
 NEXT = {
     Retry.USER: "Nothing changes until you act; `Stalled` says so.",
@@ -74,7 +80,16 @@ def page() -> str:
         if codes:
             sections.append(f"## {kind.name} is not True\n\nIt is True when {kind.true_when}.\n")
             sections += [_section(code, REASONS[code]) for code in codes]
+    sections.append(ALERTS_HEAD)
+    sections += [_alert(alert) for alert in ALERTS]
     return "\n".join(sections)
+
+
+def _alert(alert: Alert) -> str:
+    told = f"- *{str(alert.severity).capitalize()}*, after {alert.lasts}"
+    return "\n".join([
+        f"### {alert.name}", "", alert.means, "", told, f"- Do: {alert.do}", "", "```promql", alert.expr, "```", "",
+    ])  # fmt: skip
 
 
 def _section(code: str, reason: Reason) -> str:

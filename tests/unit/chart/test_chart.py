@@ -15,15 +15,17 @@ CHART = ROOT / "charts" / "fairlead"
 Manifest = dict[str, Any]
 
 
-def helm(*values: str) -> subprocess.CompletedProcess[str]:
+def helm(*values: str, apis: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """apis: those that the cluster has beside Kubernetes' own."""
     program = binaries.ensure("helm")["helm"]
     settings = [part for value in values for part in ("--set-json", value)]
+    settings += [part for api in apis for part in ("--api-versions", api)]
     command = [str(program), "template", "fairlead-system", str(CHART), "--namespace", "fairlead-system", *settings]
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
-def rendered(*values: str) -> list[Manifest]:
-    done = helm(*values)
+def rendered(*values: str, apis: tuple[str, ...] = ()) -> list[Manifest]:
+    done = helm(*values, apis=apis)
     assert done.returncode == 0, done.stderr
     return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
 
