@@ -92,6 +92,6 @@ class Metrics:
         self.engines_unreachable = Counter(
             "fairlead_engine_polls_failed", "Polls of a pod's /state that got no answer.", registry=self.registry
         )
-        build = Gauge("fairlead_build_info", "The running release.", ["version"], registry=self.registry)
-        build.labels(__version__).set(1)
+        self.build = Gauge("fairlead_build_info", "The running release.", ["version"], registry=self.registry)
+        self.build.labels(__version__).set(1)
         ProcessCollector(registry=self.registry)
