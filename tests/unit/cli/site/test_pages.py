@@ -160,8 +160,9 @@ def test_the_page_about_security_has_the_routes_that_are_served_and_no_other() -
     assert told == set(ROUTES.items())
 
 
-def test_the_page_about_operations_names_metrics_that_exist() -> None:
-    told = set(re.findall(r"`(fairlead_\w+)", (DOCS / "operations.md").read_text(encoding="utf-8")))
+def test_pages_name_metrics_that_exist() -> None:
+    pages = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("operations.md", "observability.md"))
+    told = set(re.findall(r"`(fairlead_\w+)", pages))
     source = "".join(
         path.read_text(encoding="utf-8")
         for folder in ("operator/fairlead_operator/controller", "runtime/fairlead_runtime")
