@@ -31,13 +31,23 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """time level message key=value ..."""
+    """time level message key=value ..., and a traceback below."""
 
-    def format(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
         """As logging would, with the fields behind the message."""
-        fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
-        text = super().format(record)
+        fields = " ".join(f"{name}={_word(value)}" for name, value in _fields(record).items())
+        text = super().formatMessage(record)
         return f"{text} {fields}" if fields else text
+
+
+def _word(value: object) -> str:
+    """Texts with spaces or lines are quoted, so that a line stays one and its fields can be told apart."""
+    text = str(value)
+    return (
+        json.dumps(text, ensure_ascii=False)
+        if isinstance(value, str) and (text.split() != [text] or '"' in text)
+        else text
+    )
 
 
 def soften(record: logging.LogRecord) -> bool:

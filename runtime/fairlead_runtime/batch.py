@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fairlead_runtime.exchange import EARLY_END
-from fairlead_runtime.generate import TextEngine, complete, refused_response, while_connected
+from fairlead_runtime.generate import Origin, TextEngine, complete, refused_response, while_connected
 from fairlead_runtime.generate_schema import GenerateAnswer, GenerateRequest, check
 from fairlead_runtime.refusals import Refusal, RefusedError, bad_request, internal_error
 
@@ -73,7 +73,7 @@ def router(engine: TextEngine) -> APIRouter:
         except RefusedError as refused:
             return refused_response(refused)
         ended: asyncio.Future[Refusal] = request.scope["extensions"][EARLY_END]()
-        return await while_connected(request, _answered(engine, items, request.headers.get("x-request-id", ""), ended))
+        return await while_connected(request, _answered(engine, items, Origin.of(request), ended))
 
     routes = APIRouter()
     schema = {
@@ -111,16 +111,14 @@ def parse(body: bytes) -> list[Any]:
         raise bad_request(message, param=None) from None
 
 
-async def _answered(
-    engine: TextEngine, items: list[Any], request_id: str, ended: "asyncio.Future[Refusal]"
-) -> Response:
+async def _answered(engine: TextEngine, items: list[Any], origin: Origin, ended: "asyncio.Future[Refusal]") -> Response:
     """Once all items are answered, or with what `ended` says in the place of those that are not."""
     answers: list[Answer | None] = [None] * len(items)
     waiting = iter(enumerate(items))
 
     async def work() -> None:
         for index, item in waiting:
-            answers[index] = await _answer(engine, item, index, request_id)
+            answers[index] = await _answer(engine, item, index, origin)
 
     async def work_side_by_side() -> None:
         async with asyncio.TaskGroup() as group:
@@ -140,9 +138,9 @@ async def _answered(
     return Response(_ANSWERS.dump_json(told), media_type="application/json")
 
 
-async def _answer(engine: TextEngine, item: object, index: int, request_id: str) -> Answer:
+async def _answer(engine: TextEngine, item: object, index: int, origin: Origin) -> Answer:
     try:
-        return await complete(engine, _whole(item), f"{request_id}-{index}")
+        return await complete(engine, _whole(item), origin.item(index))
     except RefusedError as refused:
         refusal = refused.refusal
         if refusal.status == 400:
@@ -150,7 +148,7 @@ async def _answer(engine: TextEngine, item: object, index: int, request_id: str)
             refusal = dataclasses.replace(refusal, param=f"[{index}]{field}")
         return _failed(refusal)
     except Exception:
-        logger.exception("Item %d of the batch %s failed", index, request_id)
+        logger.exception("Item %d of the batch %s failed", index, origin.request_id)
         return _failed(internal_error())
 
 

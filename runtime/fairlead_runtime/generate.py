@@ -9,7 +9,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter, Request
@@ -37,6 +37,28 @@ class Step:
     finish_reason: str | None = None
 
 
+#: W3C Trace Context: what a tracing caller sends, and what vLLM's own routes hand to the engine.
+TRACE_HEADERS = ("traceparent", "tracestate")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose request it is. request_id: X-Request-Id. trace: the caller's trace context, under which the engine puts its span."""
+
+    request_id: str
+    trace: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, request: Request) -> "Origin":
+        """From the request's headers."""
+        headers = request.headers
+        return cls(headers.get("x-request-id", ""), {name: headers[name] for name in TRACE_HEADERS if name in headers})
+
+    def item(self, index: int) -> "Origin":
+        """Of one of several prompts."""
+        return Origin(f"{self.request_id}-{index}", self.trace)
+
+
 class TextEngine(Protocol):
     """What /generate needs of an engine. Both methods raise RefusedError for what the caller must change."""
 
@@ -49,7 +71,7 @@ class TextEngine(Protocol):
         """Tokenized, outside the event loop's thread."""
 
     def generate(
-        self, prompt: Prompt, sampling: Mapping[str, Any], request_id: str, *, output: Literal["whole", "deltas"]
+        self, prompt: Prompt, sampling: Mapping[str, Any], origin: Origin, *, output: Literal["whole", "deltas"]
     ) -> AsyncGenerator[Step]:
         """Closing the generator aborts the request in the engine."""
 
@@ -60,7 +82,7 @@ def router(engine: TextEngine) -> APIRouter:
     async def generate(request: Request) -> Response:
         try:
             asked = parse(await request.body())
-            return await while_connected(request, _answer(engine, asked, request.headers.get("x-request-id", "")))
+            return await while_connected(request, _answer(engine, asked, Origin.of(request)))
         except RefusedError as refused:
             return refused_response(refused)
 
@@ -103,25 +125,25 @@ def sampling_of(asked: GenerateRequest, prompt: Prompt, max_model_len: int) -> d
     return {**chosen, "stop": asked.stop, "max_tokens": asked.max_tokens or min(DEFAULT_MAX_TOKENS, room)}
 
 
-async def _answer(engine: TextEngine, asked: GenerateRequest, request_id: str) -> Response:
+async def _answer(engine: TextEngine, asked: GenerateRequest, origin: Origin) -> Response:
     if not asked.stream:
-        answer = await complete(engine, asked, request_id)
+        answer = await complete(engine, asked, origin)
         return Response(answer.model_dump_json().encode(), media_type="application/json")
     prompt = await engine.read_prompt(asked.prompt)
     sampling = sampling_of(asked, prompt, engine.max_model_len)
-    steps = engine.generate(prompt, sampling, request_id, output="deltas")
+    steps = engine.generate(prompt, sampling, origin, output="deltas")
     # The first step decides the status: a full queue or a dead engine must not come as 200.
     first = await anext(steps)
-    events = _events(first, steps, prompt, request_id, engine.model)
+    events = _events(first, steps, prompt, origin.request_id, engine.model)
     return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
-async def complete(engine: TextEngine, asked: GenerateRequest, request_id: str) -> GenerateAnswer:
+async def complete(engine: TextEngine, asked: GenerateRequest, origin: Origin) -> GenerateAnswer:
     """The whole answer. Raises RefusedError. Cancelling it aborts the request in the engine."""
     started = time.perf_counter()
     prompt = await engine.read_prompt(asked.prompt)
     sampling = sampling_of(asked, prompt, engine.max_model_len)
-    steps = engine.generate(prompt, sampling, request_id, output="whole")
+    steps = engine.generate(prompt, sampling, origin, output="whole")
     text, tokens, reason = "", 0, None
     async with contextlib.aclosing(steps):
         async for step in steps:
@@ -134,7 +156,7 @@ async def complete(engine: TextEngine, asked: GenerateRequest, request_id: str) 
         tokens_generated=tokens,
         latency_seconds=round(seconds, 6),
         tokens_per_second=round(tokens / seconds, 3),
-        request_id=request_id,
+        request_id=origin.request_id,
         model=engine.model,
         finish_reason=reason,
     )

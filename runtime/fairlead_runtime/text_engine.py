@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Literal
 
-from fairlead_runtime.generate import Prompt, Step
+from fairlead_runtime.generate import Origin, Prompt, Step
 from fairlead_runtime.refusals import Refusal, RefusedError, bad_request
 
 
@@ -44,12 +44,18 @@ class VllmTextEngine:
         return Prompt(len(rendered["prompt_token_ids"]), rendered)
 
     async def generate(
-        self, prompt: Prompt, sampling: Mapping[str, Any], request_id: str, *, output: Literal["whole", "deltas"]
+        self, prompt: Prompt, sampling: Mapping[str, Any], origin: Origin, *, output: Literal["whole", "deltas"]
     ) -> AsyncGenerator[Step]:
         """The identifier gets a random end: callers may send the same X-Request-Id twice at a time."""
         try:
             params = self._sampling_params(**{**self._defaults, **sampling}, output_kind=self._output_kinds[output])
-            outputs = self._engine.generate(prompt.rendered, params, f"generate-{request_id}-{uuid.uuid4().hex[:8]}")
+            outputs = self._engine.generate(
+                prompt.rendered,
+                params,
+                f"generate-{origin.request_id}-{uuid.uuid4().hex[:8]}",
+                # Without --otlp-traces-endpoint the engine leaves them aside.
+                trace_headers=origin.trace or None,
+            )
             async with contextlib.aclosing(outputs):
                 async for result in outputs:
                     completion = result.outputs[0]
@@ -68,7 +74,7 @@ class VllmTextEngine:
     async def decode_one_token(self, request_id: str) -> None:
         """One prefill and one decode, whatever the token is: the proof that answers can be given. Raises RuntimeError without one."""
         prompt = await self.read_prompt("Hello")
-        steps = self.generate(prompt, {"max_tokens": 1, "temperature": 0.0}, request_id, output="whole")
+        steps = self.generate(prompt, {"max_tokens": 1, "temperature": 0.0}, Origin(request_id), output="whole")
         async with contextlib.aclosing(steps):
             tokens = sum([step.tokens async for step in steps])
         if tokens < 1:

@@ -5,8 +5,10 @@ Words are tokens, in and out. A step takes longer the more it computes, as a rea
 
 import asyncio
 import enum
+import json
 import os
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -56,6 +58,7 @@ class Request:
     left: int
     fresh: list[str] = field(default_factory=list)
     made: int = 0
+    came: float = field(default_factory=time.monotonic)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -79,6 +82,14 @@ class Metrics:
         self.tokens = Counter("vllm:generation_tokens", "Tokens computed.")
         self.running = Gauge("vllm:num_requests_running", "Sequences in the last step.")
         self.waiting = Gauge("vllm:num_requests_waiting", "Sequences that the last step had no place for.")
+        self.kv_cache = Gauge("vllm:kv_cache_usage_perc", "Share of the places that are taken.")
+        self.preemptions = Counter("vllm:num_preemptions", "None: a place is never taken back.")
+        self.prompt_tokens = Counter("vllm:prompt_tokens", "Tokens of prompts.")
+        self.cache_queries = Counter("vllm:prefix_cache_queries", "Tokens of prompts that were looked for.")
+        self.cache_hits = Counter("vllm:prefix_cache_hits", "None: nothing is kept.")
+        self.queued = Histogram("vllm:request_queue_time_seconds", "From a request's coming to its first step.")
+        self.first_token = Histogram("vllm:time_to_first_token_seconds", "From a request's coming to its first token.")
+        self.between_tokens = Histogram("vllm:inter_token_latency_seconds", "From step to step.")
 
 
 class Engine:
@@ -129,12 +140,22 @@ class Engine:
     async def get_supported_tasks(self) -> tuple[str, ...]:
         return ("generate",)
 
-    async def generate(self, prompt: dict[str, Any], params: SamplingParams, request_id: str) -> AsyncGenerator[Any]:
-        """Closing it aborts. Steps that nobody fetched come as one, as vLLM's do."""
+    async def generate(
+        self,
+        prompt: dict[str, Any],
+        params: SamplingParams,
+        request_id: str,
+        trace_headers: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[Any]:
+        """Closing it aborts. Steps that nobody fetched come as one, as vLLM's do. The trace is told on stdout."""
         assert request_id not in self._requests
+        if trace_headers:
+            print("scripted trace " + json.dumps(trace_headers), flush=True)
         if prompt["prompt"] == DEADLY:
             self._die()
         request = self._requests[request_id] = Request(params.max_tokens)
+        self._metrics.prompt_tokens.inc(len(prompt["prompt_token_ids"]))
+        self._metrics.cache_queries.inc(len(prompt["prompt_token_ids"]))
         try:
             while request.left or request.fresh:
                 await self._change(request, params.output_kind)
@@ -159,17 +180,24 @@ class Engine:
     async def _steps(self) -> None:
         places = self.vllm_config.scheduler_config.max_num_seqs
         while not self.errored:
-            await asyncio.sleep(STEP_SECONDS + SEQUENCE_SECONDS * min(places, self.unfinished))
+            pause = STEP_SECONDS + SEQUENCE_SECONDS * min(places, self.unfinished)
+            await asyncio.sleep(pause)
             unfinished = [request for request in self._requests.values() if request.left]
             running = unfinished[:places]
             for request in running:
+                if not request.made:
+                    waited = time.monotonic() - request.came
+                    self._metrics.queued.observe(waited)
+                    self._metrics.first_token.observe(waited)
                 request.made += 1
                 request.left -= 1
                 request.fresh.append(f"t{request.made} ")
                 request.changed.set()
             self._metrics.running.set(sum(request.left > 0 for request in running))
             self._metrics.waiting.set(len(unfinished) - len(running))
+            self._metrics.kv_cache.set(len(running) / places)
             if running:
+                self._metrics.between_tokens.observe(pause)
                 self._metrics.steps.observe(len(running))
                 self._metrics.tokens.inc(len(running))
 

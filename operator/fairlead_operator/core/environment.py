@@ -15,6 +15,9 @@ ALLOWED: Final = frozenset(
         "HF_HUB_DISABLE_XET", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
         # Logging.
         "VLLM_LOGGING_LEVEL", "VLLM_LOG_STATS_INTERVAL", "TZ", "LANG", "LC_ALL",
+        # Traces, beside --otlp-traces-endpoint in extraArgs. Certificates and plugins of OpenTelemetry are files and code.
+        "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG",
         # Loading, compiling, attention, sampling.
         "VLLM_ALLOW_LONG_MAX_MODEL_LEN", "VLLM_ATTENTION_BACKEND", "VLLM_DISABLE_COMPILE_CACHE", "VLLM_ENABLE_STARTUP_PLAN",
         "VLLM_ENABLE_V1_MULTIPROCESSING", "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS", "VLLM_FLASH_ATTN_VERSION", "VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS",
@@ -39,6 +42,8 @@ INSTEAD: Final = {
     "VLLM_ENGINE_READY_TIMEOUT_S": "set spec.engine.startTimeoutSeconds",
     "VLLM_CACHE_ROOT": "set spec.model.cache",
     "HF_HOME": "set spec.model.cache",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "put --otlp-traces-endpoint=URL into spec.engine.extraArgs",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "put --otlp-traces-endpoint=URL into spec.engine.extraArgs",
 }
 
 

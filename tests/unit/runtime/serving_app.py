@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from fairlead_runtime import batch, generate
 from fairlead_runtime.drain import Admission, Gate
-from fairlead_runtime.generate import Prompt, Step
+from fairlead_runtime.generate import Origin, Prompt, Step
 from fairlead_runtime.guard import Guard
 from fairlead_runtime.keys import ApiKeys
 from fairlead_runtime.metrics import Metrics
@@ -40,6 +40,7 @@ class ScriptedEngine:
     aborted: asyncio.Event = field(default_factory=asyncio.Event)
     samplings: list[Mapping[str, Any]] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
+    traces: list[Mapping[str, str]] = field(default_factory=list)
 
     async def read_prompt(self, text: str) -> Prompt:
         tokens = len(text.split())
@@ -48,10 +49,11 @@ class ScriptedEngine:
         return Prompt(tokens, text)
 
     async def generate(
-        self, prompt: Prompt, sampling: Mapping[str, Any], request_id: str, *, output: Literal["whole", "deltas"]
+        self, prompt: Prompt, sampling: Mapping[str, Any], origin: Origin, *, output: Literal["whole", "deltas"]
     ) -> AsyncGenerator[Step]:
         self.samplings.append(sampling)
-        self.ids.append(request_id)
+        self.ids.append(origin.request_id)
+        self.traces.append(origin.trace)
         self.started.set()
         try:
             for step in self.steps:
@@ -98,7 +100,7 @@ def application(engine: ScriptedEngine, reached: list[str]) -> FastAPI:
         await note(request)
 
         async def events() -> AsyncIterator[bytes]:
-            async with contextlib.aclosing(engine.generate(Prompt(1, ""), {}, "", output="deltas")) as steps:
+            async with contextlib.aclosing(engine.generate(Prompt(1, ""), {}, Origin(""), output="deltas")) as steps:
                 async for step in steps:
                     yield f"data: {json.dumps(step.text)}\n\n".encode()
             yield b"data: [DONE]\n\n"

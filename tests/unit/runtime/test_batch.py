@@ -11,7 +11,7 @@ import pytest
 
 from fairlead_runtime.batch import CONCURRENT_ITEMS, MAX_ITEMS
 from fairlead_runtime.drain import drain
-from fairlead_runtime.generate import Prompt, Step
+from fairlead_runtime.generate import Origin, Prompt, Step
 from fairlead_runtime.refusals import Refusal, RefusedError
 from unit.runtime.serving_app import Port, ScriptedEngine, serving
 
@@ -32,7 +32,7 @@ class BatchEngine(ScriptedEngine):
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def generate(
-        self, prompt: Prompt, sampling: Mapping[str, Any], request_id: str, *, output: Literal["whole", "deltas"]
+        self, prompt: Prompt, sampling: Mapping[str, Any], origin: Origin, *, output: Literal["whole", "deltas"]
     ) -> AsyncGenerator[Step]:
         await self._count(1)
         try:

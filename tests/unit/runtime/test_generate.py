@@ -30,6 +30,24 @@ async def test_sampling_goes_to_the_engine_as_it_was_asked() -> None:
         assert port.engine.samplings == [asked]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        pytest.param("/generate", {"prompt": "a"}, id="one prompt"),
+        pytest.param("/generate", {"prompt": "a", "stream": True}, id="a stream"),
+        pytest.param("/generate/batch", [{"prompt": "a"}, {"prompt": "b"}], id="each of a batch"),
+    ],
+)
+async def test_the_callers_trace_goes_to_the_engine(path: str, body: Any) -> None:
+    trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "vendor=1"}
+    async with serving() as port:
+        answer = await port.client.post(path, json=body, headers={**trace, "X-Other": "x"})
+        assert answer.status_code == 200
+        assert port.engine.traces == [trace] * (len(body) if isinstance(body, list) else 1)
+        await port.client.post(path, json=body)
+        assert port.engine.traces[-1] == {}
+
+
 async def test_unset_sampling_stays_unset_and_the_answer_may_fill_the_room() -> None:
     async with serving() as port:
         await port.client.post("/generate", json={"prompt": "how is it"})

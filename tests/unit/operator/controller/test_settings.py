@@ -72,3 +72,15 @@ def test_what_is_tried_again_is_no_error(logger: str, level: str) -> None:
 
 def test_a_text_line_carries_the_fields() -> None:
     assert logs.TextFormatter("%(message)s").format(record()) == "reconciled service=ns/a changes=['status']"
+
+
+def test_text_stays_one_line_and_a_traceback_comes_below() -> None:
+    failure = (ValueError, ValueError("a\nb"), None)
+    failed = logging.makeLogRecord({
+        "msg": "reconciled", "why": 'two\nlines, "quoted"', "pod": "a", "exc_info": failure,
+    })  # fmt: skip
+
+    first, *below = logs.TextFormatter("%(message)s").format(failed).splitlines()
+
+    assert first == r'reconciled why="two\nlines, \"quoted\"" pod=a'
+    assert below[-2:] == ["ValueError: a", "b"]

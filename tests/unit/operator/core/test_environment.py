@@ -10,7 +10,8 @@ from fairlead_operator.core import environment
     "name",
     ["LD_PRELOAD", "PYTHONPATH", "PATH", "PROMETHEUS_MULTIPROC_DIR", "VLLM_PLUGINS", "VLLM_SERVER_DEV_MODE", "VLLM_API_KEY",
      "VLLM_USE_RUST_FRONTEND", "VLLM_KEEP_ALIVE_ON_ENGINE_DEATH", "VLLM_PORT", "HF_TOKEN", "NVIDIA_VISIBLE_DEVICES",
-     "NCCL_NET_PLUGIN", "NCCL_CONF_FILE", "FAIRLEAD_CONFIG", "VLLM_CPU_KVCACHE_SPACE"],
+     "NCCL_NET_PLUGIN", "NCCL_CONF_FILE", "FAIRLEAD_CONFIG", "VLLM_CPU_KVCACHE_SPACE",
+     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_PYTHON_CONFIGURATOR"],
 )  # fmt: skip
 def test_refused_by_name(name: str) -> None:
     verdict = environment.judge([EnvVar(name="TZ", value="UTC"), EnvVar(name=name, value="1")])
@@ -20,7 +21,9 @@ def test_refused_by_name(name: str) -> None:
     assert verdict.message.startswith(name)
 
 
-@pytest.mark.parametrize("name", ["VLLM_LOGGING_LEVEL", "NCCL_DEBUG", "HF_ENDPOINT", "OMP_NUM_THREADS", "HTTPS_PROXY"])
+@pytest.mark.parametrize(
+    "name", ["VLLM_LOGGING_LEVEL", "NCCL_DEBUG", "HF_ENDPOINT", "OMP_NUM_THREADS", "HTTPS_PROXY", "OTEL_SERVICE_NAME"]
+)
 def test_harmless_ones_pass(name: str) -> None:
     assert environment.judge([EnvVar(name=name, value="1")]) is None
 
