@@ -1,5 +1,6 @@
 """The `fairlead` command, and `kubectl fairlead`: the part of it that is about services in a cluster."""
 
+import os
 import sys
 
 import click
@@ -36,6 +37,8 @@ def plugin() -> None:
 
 
 def _run(group: click.Group, name: str | None = None) -> None:
+    # Otherwise pydantic reads the metadata of all that is installed, in search of plugins that would watch it validate.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         group(prog_name=name)
     except LocalError as error:

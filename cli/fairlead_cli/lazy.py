@@ -23,11 +23,13 @@ class LazyGroup(click.Group):
         """The command, imported now."""
         if cmd_name not in self._modules:
             return super().get_command(ctx, cmd_name)
-        # Imports make objects that stay: looking through them for garbage, many times over, is a tenth of the start.
+        # Imports make objects that stay: looking through them for garbage, many times over, is a tenth of the start, and once
+        # more at the end, unless they are frozen.
         gc.disable()
         try:
             command = getattr(import_module(f"fairlead_cli.commands.{self._modules[cmd_name]}"), cmd_name)
         finally:
+            gc.freeze()
             gc.enable()
         assert isinstance(command, click.Command)
         return command

@@ -1,16 +1,10 @@
-"""The built-in autoscaler's settings, and what it tells about itself."""
+"""The built-in autoscaler's settings."""
 
-from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 from fairlead_operator.api.fields import Model, rule, rules
-
-#: Decisions that status keeps.
-MAX_DECISIONS: Final = 10
-#: Bytes of a decision's reason.
-MAX_REASON: Final = 512
 
 Replicas = Annotated[int, Field(ge=0, le=1000)]
 
@@ -40,30 +34,3 @@ class Autoscaling(Model):
     """How long fewer replicas must have been enough before there are fewer."""
     idle_seconds: Annotated[int, Field(ge=10, le=604_800)] = 900
     """How long there must have been no request before the service falls asleep. Takes effect with minReplicas 0."""
-
-
-class ScalingDecision(Model):
-    """One change of `replicas` by the built-in autoscaler."""
-
-    time: datetime
-    """When it was decided."""
-    from_: Annotated[int, Field(alias="from", ge=0, le=1000)]
-    """Replicas before."""
-    to: Replicas
-    """Replicas after."""
-    reason: Annotated[str, Field(max_length=MAX_REASON)]
-    """What the pods were busy with."""
-
-
-class AutoscalingReport(Model):
-    """What the built-in autoscaler did."""
-
-    desired_replicas: Replicas
-    """Replicas that its last decision asked for; those of the spec before there was one."""
-    last_scale_time: datetime | None = None
-    """When it last changed them."""
-    decisions: Annotated[
-        tuple[ScalingDecision, ...],
-        Field(max_length=MAX_DECISIONS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-    ] = ()
-    """Its last changes, newest first, at most ten."""

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from fairlead_operator.api.autoscaling import AutoscalingReport
+from fairlead_operator.api.autoscaling import Replicas
 from fairlead_operator.api.fields import Model
 
 #: Failing pods first, then the newest: enough to act on, whatever the number of replicas.
@@ -15,6 +15,10 @@ MAX_REPLICA_STATES: Final = 32
 MAX_MESSAGE: Final = 2048
 #: Bytes of the launched command, joined.
 MAX_COMMAND: Final = 4096
+#: Decisions of the built-in autoscaler.
+MAX_DECISIONS: Final = 10
+#: Bytes of a decision's reason.
+MAX_REASON: Final = 512
 
 Count = Annotated[int, Field(ge=0, le=2_147_483_647)]
 Bytes = Annotated[int, Field(ge=0, le=2**62)]
@@ -175,6 +179,33 @@ class ReplicaState(Model):
     """How long each step of its start took."""
     failure: FailureReport | None = None
     """Why it is not Ready, if something failed."""
+
+
+class ScalingDecision(Model):
+    """One change of `replicas` by the built-in autoscaler."""
+
+    time: datetime
+    """When it was decided."""
+    from_: Annotated[int, Field(alias="from", ge=0, le=1000)]
+    """Replicas before."""
+    to: Replicas
+    """Replicas after."""
+    reason: Annotated[str, Field(max_length=MAX_REASON)]
+    """What the pods were busy with."""
+
+
+class AutoscalingReport(Model):
+    """What the built-in autoscaler did."""
+
+    desired_replicas: Replicas
+    """Replicas that its last decision asked for; those of the spec before there was one."""
+    last_scale_time: datetime | None = None
+    """When it last changed them."""
+    decisions: Annotated[
+        tuple[ScalingDecision, ...],
+        Field(max_length=MAX_DECISIONS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """Its last changes, newest first, at most ten."""
 
 
 class Status(Model):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from fairlead_operator.api.autoscaling import MAX_DECISIONS, MAX_REASON, ScalingDecision
+from fairlead_operator.api.status import MAX_DECISIONS, MAX_REASON, ScalingDecision
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.engines import INTERVAL, Engines
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, PODS

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from fairlead_operator.api.autoscaling import Autoscaling, ScalingDecision
+from fairlead_operator.api.autoscaling import Autoscaling
+from fairlead_operator.api.status import ScalingDecision
 from fairlead_operator.core.load import Load
 
 #: Share of a target by which the load may differ from it without consequences; HorizontalPodAutoscaler's.

@@ -6,7 +6,8 @@ Neither changes while no decision does: the numbers that change all the time are
 from collections.abc import Sequence
 from typing import Final
 
-from fairlead_operator.api.autoscaling import MAX_DECISIONS, Autoscaling, AutoscalingReport, ScalingDecision
+from fairlead_operator.api.autoscaling import Autoscaling
+from fairlead_operator.api.status import MAX_DECISIONS, AutoscalingReport, ScalingDecision
 from fairlead_operator.core.autoscale import State
 from fairlead_operator.core.reasons import AUTOSCALED, REASONS
 from fairlead_operator.core.seen import Observed

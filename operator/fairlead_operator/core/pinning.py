@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from fairlead_operator.core import names
 from fairlead_operator.core.build.template import render
+from fairlead_operator.core.fingerprint import attempt
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.revisions import (
     Pinned,
     Revision,
     Template,
-    attempt,
     config_maps,
     hash_of,
     read,

@@ -14,9 +14,9 @@ from fairlead_operator.api.fields import amount
 from fairlead_operator.api.pod import DEFAULT_ACCELERATOR
 from fairlead_operator.api.v1alpha1 import InferenceService, Spec
 from fairlead_operator.core import arguments, environment
+from fairlead_operator.core.fingerprint import fingerprint
 from fairlead_operator.core.images import judge_images
 from fairlead_operator.core.rejection import Rejection
-from fairlead_operator.core.revisions import fingerprint
 from fairlead_operator.core.source import Source, SourceKind, parse_source
 from fairlead_runtime import profiles
 from fairlead_runtime.config import (

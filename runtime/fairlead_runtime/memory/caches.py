@@ -32,6 +32,8 @@ class State(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mamba1:
+    """State space of Mamba, one for each of `inner` channels."""
+
     inner: int
     state: int
     kernel: int
@@ -43,6 +45,8 @@ class Mamba1:
 
 @dataclass(frozen=True, slots=True)
 class Mamba2:
+    """State space of Mamba 2: `heads` of them, whose inputs are shared by groups."""
+
     inner: int
     groups: int
     heads: int

@@ -47,6 +47,8 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Group:
+    """Layers that share the numbers of their blocks."""
+
     layers: tuple[Layer, ...]
 
     def blocks(self, length: int, in_flight: int) -> int:

@@ -5,7 +5,7 @@ Biases are left out: they are under one in a thousand. Where the headers of the 
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fairlead_runtime.memory.caches import Attention, Cache, DeltaNet, Latent, Mamba1, Mamba2, ShortConvolution
 from fairlead_runtime.memory.reading import Keys
@@ -40,6 +40,14 @@ class LayerWeights:
     key_value: int = 0
     expert: int = 0
     whole: int = 0
+
+    def __add__(self, other: "LayerWeights") -> "LayerWeights":
+        return LayerWeights(
+            self.linear + other.linear,
+            self.key_value + other.key_value,
+            self.expert + other.expert,
+            self.whole + other.whole,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,37 +85,18 @@ def count(
         else text.needed("num_attention_heads", "n_head", "n_heads")
     )
     found = tuple(
-        _mixer(text, caches, hidden, heads).plus(_feed_forward(text, model_type, index, hidden))
+        _mixer(text, caches, hidden, heads) + _feed_forward(text, model_type, index, hidden)
         for index, caches in enumerate(layers)
     )
     tower, unknown = _towers(top)
     tied = text.flag("tie_word_embeddings", otherwise=top.flag("tie_word_embeddings", otherwise=model_type in _TIED))
     embedding = text.needed("vocab_size") * hidden
-    return Parameters(embedding, tied, tuple(part.layer for part in found), tower), unknown
+    return Parameters(embedding, tied, tuple(found), tower), unknown
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    layer: LayerWeights
-
-    def plus(self, other: LayerWeights) -> "_Part":
-        mine = self.layer
-        return replace(
-            self,
-            layer=LayerWeights(
-                mine.linear + other.linear,
-                mine.key_value + other.key_value,
-                mine.expert + other.expert,
-                mine.whole + other.whole,
-            ),
-        )
-
-
-def _mixer(text: Keys, caches: tuple[Cache, ...], hidden: int, heads: int) -> _Part:
-    part = _Part(LayerWeights(whole=2 * hidden))
-    for cache in caches:
-        part = part.plus(_of_cache(text, cache, hidden, heads))
-    return part
+def _mixer(text: Keys, caches: tuple[Cache, ...], hidden: int, heads: int) -> LayerWeights:
+    norms = LayerWeights(whole=2 * hidden)
+    return sum((_of_cache(text, cache, hidden, heads) for cache in caches), start=norms)
 
 
 def _of_cache(text: Keys, cache: Cache, hidden: int, heads: int) -> LayerWeights:

@@ -90,6 +90,7 @@ NOT_FOR_A_PLAN = {
     ),
     *(
         "fairlead_operator.core.conditions",
+        "fairlead_operator.core.revisions",
         "fairlead_runtime.catalogue",
         "fairlead_runtime.server",
         "fairlead_runtime.supervisor",
@@ -103,12 +104,15 @@ def test_a_plan_of_a_folder_imports_only_what_it_computes_with(tmp_path: Path) -
     file = tmp_path / "service.json"
     file.write_text(json.dumps({"apiVersion": "fairlead.dev/v1alpha1", "kind": "InferenceService", **service}))
     options = ["plan", "-f", str(file), "--model-folder", str(weights), "--gpu", "H200"]
-    at_exit = "import atexit, gc, sys; atexit.register(lambda: print(gc.isenabled(), *sys.modules, file=sys.stderr))"
-    run = f"from fairlead_cli.__main__ import fairlead; fairlead({options})"
-    done = subprocess.run([sys.executable, "-c", f"{at_exit}; {run}"], capture_output=True, text=True, check=True)
-    collects, *imported = done.stderr.split()
+    at_exit = "import atexit, gc, sys; atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count(), *sys.modules, file=sys.stderr))"
+    run = "from fairlead_cli.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{at_exit}; {run}", *options], capture_output=True, text=True, check=True
+    )
+    collects, frozen, *imported = done.stderr.split()
 
     assert "verdict      fits" in done.stdout
     assert not NOT_FOR_A_PLAN & set(imported)
     assert "fairlead_operator.core.resolve" in imported
     assert collects == "True", "garbage is collected again once the command is imported"
+    assert int(frozen) > 0, "but not among what was imported"

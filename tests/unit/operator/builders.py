@@ -12,12 +12,13 @@ from typing import Any, Self
 from fairlead_operator.core.build import build_objects
 from fairlead_operator.core.build.pod import build_pod_template, template_hash
 from fairlead_operator.core.build.template import render
+from fairlead_operator.core.fingerprint import fingerprint
 from fairlead_operator.core.moments import rfc3339
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import observe
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Defaults, Resolved, resolve
-from fairlead_operator.core.revisions import Revision, Rollout, fingerprint
+from fairlead_operator.core.revisions import Revision, Rollout
 from fairlead_operator.core.seen import EngineState, Observed, PodEvent, Snapshot
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)

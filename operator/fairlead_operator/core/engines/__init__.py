@@ -1,13 +1,13 @@
 """The command lines of the vLLM versions that this release knows, as their own parsers have them: vllm-VERSION.json, one each.
 
 The files are dumps, never written by hand: fairlead_runtime.parser_dump makes them with the vLLM that is installed, the build of
-the runtime's image with its own. They are part of the package, as good as constants: read once.
+the runtime's image with its own. They are part of the package, as good as constants: read once, and only the one that is asked for.
 """
 
 import functools
 import json
 from collections.abc import Mapping
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from fairlead_operator.core.engines.parser import Parser
@@ -17,20 +17,28 @@ ACCELERATOR: Final = "0.33.0"
 CPU: Final = "0.32.0"
 
 
-@functools.cache
 def parsers() -> Mapping[str, Parser]:
     """By version without its patch level, such as 0.32; oldest first."""
-    found = sorted(
-        (file for file in resources.files(__name__).iterdir() if file.name.endswith(".json")),
-        key=lambda file: [int(part) for part in file.name.removeprefix("vllm-").removesuffix(".json").split(".")],
-    )
-    dumps = [json.loads(file.read_text(encoding="utf-8")) for file in found]
-    return {minor(dump["vllm"]): Parser.from_dump(dump) for dump in dumps}
+    return {version: _read(file) for version, file in _dumps().items()}
 
 
 def parser_of(version: str) -> Parser | None:
     """The parser of a version such as 0.32.1; None for one that has no dump, and for "", which is unknown."""
-    return parsers().get(minor(version))
+    file = _dumps().get(minor(version))
+    return _read(file) if file else None
+
+
+@functools.cache
+def _dumps() -> Mapping[str, Path]:
+    found = {file.stem.removeprefix("vllm-"): file for file in Path(__file__).parent.glob("vllm-*.json")}
+    return {
+        version: found[version] for version in sorted(found, key=lambda name: [int(part) for part in name.split(".")])
+    }
+
+
+@functools.cache
+def _read(file: Path) -> Parser:
+    return Parser.from_dump(json.loads(file.read_text(encoding="utf-8")))
 
 
 def minor(version: str) -> str:

@@ -73,7 +73,8 @@ class Parser:
         noted = argparse.Namespace(given=[])
         refusal = None
         try:
-            _, unknown = self._argparse.parse_known_args(respelled(written), noted)
+            words = respelled(written)
+            _, unknown = _Argparse(self._possible(words)).parse_known_args(words, noted)
             refusal = self._not_understood(unknown)
         except DottedWithoutValueError as dotted:
             refusal = Refusal(str(dotted), "it needs a value; write one behind it")
@@ -81,9 +82,17 @@ class Parser:
             refusal = refused.refusal
         return tuple(noted.given), refusal
 
-    @functools.cached_property
-    def _argparse(self) -> "_Argparse":
-        return _Argparse(self.arguments)
+    def _possible(self, words: Sequence[str]) -> list[Argument]:
+        """All that argparse could take the words for. It takes long to be told of 300 arguments, and few are ever written."""
+        begun = tuple(word.partition("=")[0] for word in words if word.startswith("--"))
+        # What stands behind a single - may be several flags and a value in one word.
+        short = any(word.startswith("-") and not word.startswith("--") for word in words)
+        return [
+            argument
+            for argument in self.arguments
+            if not argument.flags
+            or any(flag.startswith(begun) if flag.startswith("--") else short for flag in argument.flags)
+        ]
 
     def _not_understood(self, words: Sequence[str]) -> Refusal | None:
         flag = next((word for word in words if word.startswith("-")), None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.api.autoscaling import ScalingDecision
+from fairlead_operator.api.status import ScalingDecision
 from fairlead_operator.core.autoscale import Memory, Outlook, Progress, State
 from fairlead_operator.core.moments import rfc3339
 from fairlead_operator.core.observe import observe

@@ -9,10 +9,11 @@ import pytest
 from fairlead_operator.api.v1alpha1 import Spec
 from fairlead_operator.core.build import build_objects
 from fairlead_operator.core.build.revision import build_revision
+from fairlead_operator.core.fingerprint import SHAPES_NO_POD
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.pinning import pin
 from fairlead_operator.core.resolve import Defaults, Resolved, resolve
-from fairlead_operator.core.revisions import SHAPES_NO_POD, Failure, Revision, Rollout, kept, read
+from fairlead_operator.core.revisions import Failure, Revision, Rollout, kept, read
 from unit.operator.builders import ServiceBuilder, deployment, service, snapshot
 
 ASKED = service().replicas(2)

@@ -11,10 +11,11 @@ from fairlead_operator.core import names
 from fairlead_operator.core.build import build_objects
 from fairlead_operator.core.build.revision import build_revision
 from fairlead_operator.core.conditions import conditions
+from fairlead_operator.core.fingerprint import attempt
 from fairlead_operator.core.moments import rfc3339
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import observe
-from fairlead_operator.core.revisions import Failure, Revision, Rollout, attempt
+from fairlead_operator.core.revisions import Failure, Revision, Rollout
 from fairlead_operator.core.seen import EngineState, Observed, Snapshot
 from fairlead_operator.core.status import build_status
 from unit.operator.builders import (

@@ -38,6 +38,13 @@ def test_a_patch_release_is_judged_by_its_minor_release(version: str, found: str
     assert (parser and parser.version) == found
 
 
+def test_the_parser_of_one_version_is_made_from_its_dump_alone() -> None:
+    engines._read.cache_clear()
+    engines.parser_of(engines.ACCELERATOR)
+
+    assert engines._read.cache_info().currsize == 1
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_destination_is_decided_once(version: str) -> None:
     """A destination that is new in a version is to be put into one of the two lists, or to become a field."""

@@ -1,8 +1,14 @@
 """A parser rebuilt from a dump, and what it makes of a command line."""
 
-import pytest
+from collections.abc import Sequence
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairlead_operator.core import engines
 from fairlead_operator.core.engines.parser import Parser
+from fairlead_operator.core.engines.values import Argument
 
 PARSER = Parser.from_dump(
     {
@@ -90,3 +96,28 @@ def test_values_are_judged_by_their_kind() -> None:
 )
 def test_what_one_word_can_mean(word: str, destinations: list[str]) -> None:
     assert [argument.dest for argument in PARSER.meanings(word)] == destinations
+
+
+class Whole(Parser):
+    """Tells argparse of every argument, as vLLM does."""
+
+    def _possible(self, words: Sequence[str]) -> list[Argument]:
+        return list(self.arguments)
+
+
+REAL = engines.parser_of(engines.ACCELERATOR)
+assert REAL is not None
+FLAGS = st.sampled_from(sorted(REAL.by_flag))
+BEGUN = st.tuples(FLAGS, st.integers(1, 12)).map(lambda both: both[0][: both[1]])
+VALUES = st.sampled_from(["", "1", "-1", "a", "a=b", "-O3", "{}"])
+WORDS = st.lists(
+    FLAGS | BEGUN | VALUES | st.tuples(FLAGS | BEGUN, st.sampled_from(["", "=", "."]), VALUES).map("".join), max_size=5
+)
+
+
+@given(WORDS)
+@settings(max_examples=150, deadline=None)
+def test_argparse_is_not_told_of_arguments_that_were_not_written_and_judges_alike(words: list[str]) -> None:
+    assert REAL is not None
+    assert REAL.parse(words) == Whole(REAL.version, REAL.arguments).parse(words)
+    assert len(REAL._possible(["--dtype=auto"])) < 4
