@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     #: Comma-separated registries, or registries with a path, whose images services may name in spec.image and as oci://
     #: models; empty allows all. The two runtime images above are always allowed.
     allowed_images: str = ""
+    #: Whether services may have an API key made for them (spec.serving.apiKey): needs the right to create Secrets.
+    generate_api_keys: bool = True
     log_format: Literal["text", "json"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     #: Port of /livez, /readyz and /metrics; 0 takes a free one.

@@ -55,6 +55,25 @@ def report(kubectl: Kubectl, service: str, replicas: int, ready: int) -> None:
     kubectl.patch("deployment", service, {"status": status}, "--subresource=status")
 
 
+def cannot_mount(kubectl: Kubectl, pod: str, message: str) -> None:
+    """Write the event in which a kubelet says so: it tells it nowhere else."""
+    uid = (kubectl.get("pod", pod) or {})["metadata"]["uid"]
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "mount", "namespace": kubectl.namespace},
+        "involvedObject": {"kind": "Pod", "name": pod, "namespace": kubectl.namespace, "uid": uid, "apiVersion": "v1"},
+        "type": "Warning",
+        "reason": "FailedMount",
+        "message": message,
+        "source": {"component": "kubelet"},
+        "firstTimestamp": timestamp(),
+        "lastTimestamp": timestamp(),
+        "count": 1,
+    }
+    kubectl("create", "-f", "-", stdin=event)
+
+
 def set_status(kubectl: Kubectl, pod: str, status: Manifest) -> None:
     """Write the pod's status, as its kubelet would."""
     kubectl.patch("pod", pod, {"status": status}, "--subresource=status")

@@ -106,6 +106,10 @@ RULES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
         [{"engine": {"kvCacheMemory": "1Gi"}}, {"engine": {"gpuMemoryUtilizationPercent": 90}}],
         [{"engine": {"kvCacheMemory": "1Gi", "gpuMemoryUtilizationPercent": 90}}],
     ),
+    "apiKey and apiKeySecretRef exclude each other: keep apiKeySecretRef for keys of your own, or apiKey Generate for one that is made": (
+        [{"serving": {"apiKey": "Generate"}}, {"serving": {"apiKeySecretRef": {"name": "s", "key": "k"}}}],
+        [{"serving": {"apiKey": "Generate", "apiKeySecretRef": {"name": "s", "key": "k"}}}],
+    ),
     "drainSeconds must be at least requestTimeoutSeconds, or a stopping pod cuts requests that are in time": (
         [{"serving": {"drainSeconds": 300}}, {"serving": {"drainSeconds": 60, "requestTimeoutSeconds": 60}}],
         [{"serving": {"drainSeconds": 299}}, {"serving": {"drainSeconds": 60, "requestTimeoutSeconds": 61}}],

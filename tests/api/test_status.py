@@ -157,21 +157,7 @@ def test_a_missing_secret_is_read_from_the_pods_events(kubectl: Kubectl) -> None
     """The kubelet tells it in events only; those are looked up for a pod that is late, and the user reads the name."""
     kubectl.apply(service(model={"uri": "hf://org/model", "tokenSecretRef": {"name": "hf", "key": "token"}}))
     pod = pods.make(kubectl, "mistral", "a")
-    uid = (kubectl.get("pod", pod) or {})["metadata"]["uid"]
-    event = {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": "mount", "namespace": kubectl.namespace},
-        "involvedObject": {"kind": "Pod", "name": pod, "namespace": kubectl.namespace, "uid": uid, "apiVersion": "v1"},
-        "type": "Warning",
-        "reason": "FailedMount",
-        "message": 'MountVolume.SetUp failed for volume "hub-token" : secret "hf" not found',
-        "source": {"component": "kubelet"},
-        "firstTimestamp": pods.timestamp(),
-        "lastTimestamp": pods.timestamp(),
-        "count": 1,
-    }
-    kubectl("create", "-f", "-", stdin=event)
+    pods.cannot_mount(kubectl, pod, 'MountVolume.SetUp failed for volume "hub-token" : secret "hf" not found')
 
     pods.set_status(kubectl, pod, pods.creating(11))
 

@@ -29,7 +29,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
         "tool-calls",
     ),
     "How many, and when": ("autoscaling", "scale-to-zero", "no-spare-gpu", "queue"),
-    "Who may use it": ("api-key",),
+    "Who may use it": ("generated-key", "api-key"),
 }
 
 

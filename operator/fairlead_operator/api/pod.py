@@ -54,6 +54,12 @@ class RateLimit(Model):
     """Requests that may come at once after a pause. Defaults to requestsPerSecond."""
 
 
+class ApiKey(StrEnum):
+    """Where the API key comes from, if not from a Secret of one's own."""
+
+    GENERATE = "Generate"
+
+
 class Serving(Model):
     """What the serving port promises to its clients."""
 
@@ -63,12 +69,19 @@ class Serving(Model):
                 "!has(self.drainSeconds) || self.drainSeconds >= self.requestTimeoutSeconds",
                 "drainSeconds must be at least requestTimeoutSeconds, or a stopping pod cuts requests that are in time",
                 ".drainSeconds",
-            )
+            ),
+            rule(
+                "!has(self.apiKey) || !has(self.apiKeySecretRef)",
+                "apiKey and apiKeySecretRef exclude each other: keep apiKeySecretRef for keys of your own, or apiKey Generate for one that is made",
+                ".apiKey",
+            ),
         )
     )
 
     api_key_secret_ref: SecretKeyRef | None = None
     """Each line of this key is one accepted API key, sent as `Authorization: Bearer KEY`. It guards every route of the serving port. Unset leaves the port open, which the condition Secured shows."""
+    api_key: ApiKey | None = None
+    """Generate makes a random API key, once, in a Secret that belongs to the service; status.apiKeySecretName names it and its key `keys` holds it. It is never changed: delete the Secret to get another key, or add lines to it. Excludes apiKeySecretRef."""
     request_timeout_seconds: Annotated[int, Field(ge=1, le=MAX_REQUEST_SECONDS)] = 300
     """Deadline of one request in seconds. A request that passes it is aborted in the engine and answered with an error."""
     drain_seconds: Annotated[int, Field(ge=1, le=MAX_REQUEST_SECONDS)] | None = None

@@ -225,6 +225,8 @@ class Status(Model):
     """Label selector of the pods, for autoscalers."""
     url: Annotated[str, Field(max_length=512)] | None = None
     """OpenAI-compatible base URL inside the cluster."""
+    api_key_secret_name: Name | None = None
+    """Secret with the API key that was made for serving.apiKey Generate, under the key `keys`."""
     accelerators: Annotated[str, Field(max_length=384)] | None = None
     """Accelerators per replica, for people."""
     conditions: Annotated[

@@ -4,7 +4,7 @@ Who owns what is settled for all children before the first of them is written.
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairlead_operator.controller.cluster import Cluster
@@ -41,11 +41,16 @@ class Children:
     now: Callable[[], float] = time.monotonic
 
     async def bring_about(
-        self, service: Manifest, intent: Sequence[Manifest], absent: Collection[tuple[Kind, Place]] = ()
+        self,
+        service: Manifest,
+        intent: Sequence[Manifest],
+        absent: Collection[tuple[Kind, Place]] = (),
+        ahead: Callable[[], Awaitable[list[str]]] | None = None,
     ) -> list[str]:
         """Apply what differs, in order; returns what was written and why. Raises RejectedError, NotYetError, ApiError.
 
-        What is `absent` was just asked for, and is not asked for again.
+        What is `absent` was just asked for, and is not asked for again. `ahead` writes what must be there before the first
+        child, once it is settled that all of them can be written.
         """
         known = [
             None
@@ -55,7 +60,8 @@ class Children:
         ]
         if None in known:
             await self._confirm(service)
-        changes = [await self._apply(service, manifest, live) for manifest, live in zip(intent, known, strict=True)]
+        changes = await ahead() if ahead else []
+        changes += [await self._apply(service, manifest, live) for manifest, live in zip(intent, known, strict=True)]
         return [change for change in changes if change]
 
     async def recall(self, service: Manifest, kind: Kind, name: str) -> set[tuple[Kind, Place]]:

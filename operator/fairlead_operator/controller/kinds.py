@@ -46,6 +46,8 @@ EVENTS = Kind("events.k8s.io", "v1", "events", "Event")
 NODES = Kind("", "v1", "nodes", "Node")
 #: Other people's too: what they hold of a node.
 ALL_PODS = Kind("", "v1", "pods", "Pod")
+#: Created and never read, not even to see whether one is there.
+SECRETS = Kind("", "v1", "secrets", "Secret")
 LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
 #: Kinds that a reconcile creates and prunes.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from fairlead_operator.controller import connection, lease
 from fairlead_operator.controller.accelerators import AcceleratorCount
+from fairlead_operator.controller.api_keys import ApiKeys
 from fairlead_operator.controller.autoscaler import Autoscaler
 from fairlead_operator.controller.bucket import TokenBucket
 from fairlead_operator.controller.children import Children
@@ -92,11 +93,13 @@ class Operator:
                 self.cluster, Hub(settings.hub_endpoint or PUBLIC), self.queue.add, permitted=not settings.namespaces
             ),
             recorder=self.recorder,
+            api_keys=ApiKeys(self.cluster, self.recorder),
             defaults=Defaults(
                 settings.runtime_image,
                 settings.runtime_image_cpu,
                 settings.hub_endpoint,
                 settings.image_prefixes,
+                settings.generate_api_keys,
                 settings.engine_version,
                 settings.engine_version_cpu,
             ),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from fairlead_operator.controller.accelerators import AcceleratorCount
+from fairlead_operator.controller.api_keys import ApiKeys
 from fairlead_operator.controller.autoscaler import Autoscaler
 from fairlead_operator.controller.children import Children
 from fairlead_operator.controller.cluster import Cluster
@@ -67,6 +68,7 @@ class Reconciler:
     accelerators: AcceleratorCount
     planner: Planner
     recorder: Recorder
+    api_keys: ApiKeys
     defaults: Defaults
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -100,7 +102,9 @@ class Reconciler:
         objects = build_objects(pods_wanted(resolved, seen), seen.rollout)
         intent, pods_are_weighed = await self.scale_down.gate(key, objects)
         try:
-            changes = await self.children.bring_about(service, intent, absent)
+            changes = await self.children.bring_about(
+                service, intent, absent, lambda: self.api_keys.ensure(service, resolved, seen)
+            )
         except RejectedError as refused:
             verdict = Rejection(refused.reason, refused.message, refused.field)
             report = await self._report(key, service, verdict, [])

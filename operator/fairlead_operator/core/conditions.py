@@ -230,7 +230,7 @@ TABLE: Final = (
         Verdict("True", "AllPodsCurrent", "every pod runs this spec"),
     ),
     #: Secured. True: a key guards the serving port. False: NoAPIKey. Never absent. Does not block Ready.
-    Row(SECURED, (key_is_required,), Verdict("False", "NoAPIKey", "whoever reaches the Service may use it; set spec.serving.apiKeySecretRef to ask for a key")),
+    Row(SECURED, (key_is_required,), Verdict("False", "NoAPIKey", "whoever reaches the Service may use it; set spec.serving.apiKeySecretRef, or spec.serving.apiKey to Generate, to ask for a key")),
 )  # fmt: skip
 
 

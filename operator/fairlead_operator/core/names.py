@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -62,6 +63,8 @@ VOLUMES: Final = (
     VOLUME_PINNED,
 )
 CONFIG_KEY: Final = "config.json"
+#: Key within the Secret of a generated API key; one API key on each line.
+API_KEYS_KEY: Final = "keys"
 POD_ANNOTATIONS: Final = {"kubectl.kubernetes.io/default-container": CONTAINER}
 
 
@@ -109,6 +112,21 @@ def digest(value: Any) -> str:
 def config_name(name: str, content: str) -> str:
     """ConfigMaps are immutable, so each content has its own: a pod of the old revision that restarts finds its own."""
     return f"{name}-{digest(content)}"
+
+
+def api_key_secret(name: str, uid: str) -> str:
+    """Of the Secret with a generated API key.
+
+    The operator may create Secrets and not read them, so it cannot ask whose a Secret is: a name that holds a hash of the
+    service's uid, which nobody knows before the service exists, is no other's.
+    """
+    return f"{name}-api-key-{digest(uid)}"
+
+
+def is_api_key_secret(pod: Manifest, secret: str) -> bool:
+    """Whether the Secret that this pod mounts is the generated one of its service."""
+    service = (pod["metadata"].get("labels") or {}).get(SERVICE_LABEL, "")
+    return re.fullmatch(rf"{re.escape(service)}-api-key-[0-9a-f]{{10}}", secret) is not None
 
 
 def url(name: str, namespace: str) -> str:

@@ -78,7 +78,7 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
         workload_problems=tuple(workload),
         overdue=deployment is not None and is_overdue(deployment),
         settled=deployment is not None and _settled(deployment),
-        secured=bool((spec.get("serving") or {}).get("apiKeySecretRef")),
+        secured=bool({"apiKey", "apiKeySecretRef"} & (spec.get("serving") or {}).keys()),
         accelerator=accelerator,
         accelerators=accelerators,
         accelerators_free=snapshot.accelerators,

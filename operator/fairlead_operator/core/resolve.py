@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from fairlead_operator.api.fields import amount
-from fairlead_operator.api.pod import DEFAULT_ACCELERATOR
+from fairlead_operator.api.pod import DEFAULT_ACCELERATOR, SecretKeyRef
 from fairlead_operator.api.v1alpha1 import InferenceService, Spec
-from fairlead_operator.core import arguments, environment
+from fairlead_operator.core import arguments, environment, names
 from fairlead_operator.core.fingerprint import fingerprint
 from fairlead_operator.core.images import judge_images
 from fairlead_operator.core.rejection import Rejection
@@ -51,6 +51,8 @@ class Defaults:
     hub_endpoint: str = ""
     #: Registries and repositories that services may name; none allows all.
     allowed_images: tuple[str, ...] = ()
+    #: Whether services may ask for a generated API key: the operator then needs the right to create Secrets.
+    generate_api_keys: bool = True
     #: vLLM's version in each of the two images; "" where it is not known.
     engine_version: str = ""
     engine_version_cpu: str = ""
@@ -77,6 +79,8 @@ class Resolved:
     memory: str
     hub_endpoint: str
     drain_seconds: int
+    #: The key of a Secret that holds the API keys, one's own or the generated one; None leaves the port open.
+    api_keys: SecretKeyRef | None
     #: NAME-HASH of what shapes the pods: the name of its revision, and of what is pinned for it.
     revision_name: str
 
@@ -109,6 +113,7 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
         or arguments.judge(spec.engine.extra_args, version)
         or environment.judge(spec.engine.env)
         or judge_images(_named_images(spec, source), defaults.allowed_images)
+        or _key_cannot_be_made(spec, defaults)
     )
     if rejection:
         return rejection
@@ -144,8 +149,27 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
         memory=str(spec.resources.memory or default_memory),
         hub_endpoint=defaults.hub_endpoint,
         drain_seconds=drain_seconds,
+        api_keys=_api_keys(service),
         revision_name=f"{service.metadata.name}-{fingerprint(spec, raw['metadata'].get('annotations') or {})}",
     )
+
+
+def _key_cannot_be_made(spec: Spec, defaults: Defaults) -> Rejection | None:
+    if spec.serving.api_key is None or defaults.generate_api_keys:
+        return None
+    return Rejection(
+        "InvalidSpec",
+        "the operator was installed without the right to make Secrets; create one yourself and name it in "
+        "spec.serving.apiKeySecretRef, or have apiKeys.generate of the chart set to true",
+        "spec.serving.apiKey",
+    )
+
+
+def _api_keys(service: InferenceService) -> SecretKeyRef | None:
+    if service.spec.serving.api_key is None:
+        return service.spec.serving.api_key_secret_ref
+    name = names.api_key_secret(service.metadata.name, service.metadata.uid)
+    return SecretKeyRef(name=name, key=names.API_KEYS_KEY)
 
 
 def _named_images(spec: Spec, source: Source) -> list[tuple[str, str]]:
@@ -221,6 +245,11 @@ def _contradiction(spec: Spec, source: Source) -> Rejection | None:
             "spec.serving.drainSeconds",
             "a stopping pod would cut requests that are in time; set drainSeconds to requestTimeoutSeconds or more",
         ),
+        (
+            spec.serving.api_key is not None and spec.serving.api_key_secret_ref is not None,
+            "spec.serving.apiKey",
+            "apiKey and apiKeySecretRef exclude each other; keep one",
+        ),
     )
     return next((Rejection("InvalidSpec", message, field) for broken, field, message in checks if broken), None)
 
@@ -266,7 +295,7 @@ def _runtime_config(service: InferenceService, source: Source, drain_seconds: in
         parallelism=Parallelism(tensor=spec.parallelism.tensor, pipeline=spec.parallelism.pipeline),
         device=spec.resources.device,
         serving=Serving(
-            require_api_key=spec.serving.api_key_secret_ref is not None,
+            require_api_key=_api_keys(service) is not None,
             request_timeout_seconds=spec.serving.request_timeout_seconds,
             drain_seconds=drain_seconds,
             max_queued_requests=spec.serving.max_queued_requests,

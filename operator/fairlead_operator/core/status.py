@@ -53,6 +53,7 @@ def build_status(snapshot: Snapshot, outcome: Resolved | Rejection, seen: Observ
         replica_summary=f"{ready}/{seen.wanted}",
         selector=f"{names.SERVICE_LABEL}={seen.name}",
         url=names.url(seen.name, seen.namespace) if accepted or seen.template else None,
+        api_key_secret_name=_generated(snapshot.service) if accepted or seen.template else None,
         accelerators=_accelerators(seen) if accepted or seen.template else None,
         conditions=_conditions(conditions(seen), previous.get("conditions") or (), seen),
         autoscaling=autoscaled.report(seen),
@@ -70,6 +71,13 @@ def build_status(snapshot: Snapshot, outcome: Resolved | Rejection, seen: Observ
     reported = {**reported, "memory": sizes} if sizes else {k: v for k, v in reported.items() if k != "memory"}
     intent: dict[str, Any] = _plain_times({**dumped, **reported})
     return intent
+
+
+def _generated(service: Mapping[str, Any]) -> str | None:
+    """The Secret's name where an API key is generated; of its content nothing is known here."""
+    if not (service["spec"].get("serving") or {}).get("apiKey"):
+        return None
+    return names.api_key_secret(service["metadata"]["name"], service["metadata"]["uid"])
 
 
 def _accelerators(seen: Observed) -> str:

@@ -83,6 +83,8 @@ def _mount_problem(pod: Manifest, event: PodEvent) -> Problem | None:
     match = _VOLUME.search(text)
     volume = _volume(pod, match["volume"]) if match else {}
     field = secret_field(volume.get("name", ""))
+    if names.is_api_key_secret(pod, (volume.get("secret") or {}).get("secretName", "")):
+        return _generated_key_problem(event, volume["secret"]["secretName"], name)
     if secret := _SECRET.search(text):
         return Problem(
             "SecretNotFound",
@@ -118,6 +120,19 @@ def _mount_problem(pod: Manifest, event: PodEvent) -> Problem | None:
             pod=name,
         )
     return None
+
+
+def _generated_key_problem(event: PodEvent, secret: str, pod: str) -> Problem:
+    """Not the user's to create: see controller/api_keys.py."""
+    return Problem(
+        "SecretNotFound",
+        f"Secret {secret}, which was made for spec.serving.apiKey, does not exist, or lacks its key {names.API_KEYS_KEY}",
+        "spec.serving.apiKey",
+        "wait until it is made again; if it is there, delete it",
+        event.last_seen,
+        event.count,
+        pod=pod,
+    )
 
 
 def _config_problem(pod: Manifest, message: str, count: int) -> Problem:

@@ -79,10 +79,25 @@ def test_the_crd_can_be_left_out() -> None:
     assert "CustomResourceDefinition" not in kinds
 
 
-def test_no_permission_is_a_wildcard_and_secrets_are_out_of_reach() -> None:
+def test_no_permission_is_a_wildcard() -> None:
     for rule in rules(rendered()):
         assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
-        assert "secrets" not in rule["resources"]
+
+
+@pytest.mark.parametrize(
+    ("values", "verbs"),
+    [
+        pytest.param((), ["create"], id="secrets can be made and not read"),
+        pytest.param(('apiKeys={"generate": false}',), [], id="without generated keys secrets are out of reach"),
+    ],
+)
+def test_rights_to_secrets(values: tuple[str, ...], verbs: list[str]) -> None:
+    manifests = rendered(*values)
+    (container,) = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    environment = {variable["name"]: variable.get("value") for variable in container["env"]}
+
+    assert [verb for rule in rules(manifests) if "secrets" in rule["resources"] for verb in rule["verbs"]] == verbs
+    assert environment["FAIRLEAD_GENERATE_API_KEYS"] == str(bool(verbs)).lower()
 
 
 def test_with_namespaces_given_the_operator_gets_no_cluster_role_of_its_own() -> None:

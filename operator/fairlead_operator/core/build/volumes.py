@@ -18,7 +18,7 @@ def volumes(service: Resolved) -> list[Manifest]:
     """Missing Secrets and claims are not optional: the pod waits, its events say for what, and the conditions repeat it."""
     cache, keys, token = (
         service.spec.model.cache,
-        service.spec.serving.api_key_secret_ref,
+        service.api_keys,
         service.spec.model.token_secret_ref,
     )
     shm = f"{SHM_GIB_BASE + SHM_GIB_PER_ACCELERATOR * service.accelerators}Gi"
@@ -61,7 +61,7 @@ def volume_mounts(service: Resolved) -> list[Manifest]:
     if service.source.kind is not SourceKind.HUB:
         path = {"subPath": service.source.path} if service.source.path else {}
         mounts.append({"name": names.VOLUME_MODEL, "mountPath": MODEL_PATH, "readOnly": True, **path})
-    if service.spec.serving.api_key_secret_ref:
+    if service.api_keys:
         mounts.append({"name": names.VOLUME_API_KEYS, "mountPath": _folder(API_KEYS_PATH), "readOnly": True})
     if service.spec.model.token_secret_ref:
         mounts.append({"name": names.VOLUME_HUB_TOKEN, "mountPath": _folder(HUB_TOKEN_PATH), "readOnly": True})

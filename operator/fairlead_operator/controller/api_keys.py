@@ -1,0 +1,82 @@
+"""Makes the Secret of `spec.serving.apiKey: Generate`, with the right to create Secrets and no other.
+
+The operator cannot look whether the Secret is there, so it tries to create it: the API server refuses what exists, whatever is
+in it. It tries when it sees a service for the first time, every few minutes, and when a pod misses the Secret. So a reconcile
+never changes a key, and a deleted Secret comes back with another one.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fairlead_operator.controller.cluster import Cluster
+from fairlead_operator.controller.kinds import SECRETS
+from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError
+from fairlead_operator.controller.recorder import Recorder
+from fairlead_operator.core import names
+from fairlead_operator.core.build.api_key import build_api_key
+from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.resolve import Resolved
+from fairlead_operator.core.seen import Observed
+from fairlead_operator.core.transitions import Event
+
+#: Seconds between tries to create what is there as far as is known: how long a deleted Secret may be missed.
+LOOK = 300.0
+#: The same while a pod says that it is missing.
+MISSED_LOOK = 5.0
+#: Bytes of randomness in a key.
+KEY_BYTES = 32
+#: A namespace on its way out takes its time, in seconds.
+TERMINATING = 30.0
+
+
+@dataclass
+class ApiKeys:
+    """`random` makes a key; `now` is a monotonic clock in seconds."""
+
+    cluster: Cluster
+    recorder: Recorder
+    random: Callable[[], str] = lambda: secrets.token_urlsafe(KEY_BYTES)
+    now: Callable[[], float] = time.monotonic
+    #: By Secret's namespace and name, which holds the service's uid: when it was last there for certain.
+    _there: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    async def ensure(self, raw: Manifest, service: Resolved, seen: Observed) -> list[str]:
+        """Returns what was written: names, never a key. Raises RejectedError, NotYetError, ApiError."""
+        if service.spec.serving.api_key is None:
+            return []
+        name = names.api_key_secret(service.name, service.uid)
+        place = (service.namespace, name)
+        wait = MISSED_LOOK if _misses(seen, name) else LOOK
+        now = self.now()
+        if now - self._there.get(place, float("-inf")) < wait:
+            return []
+        made = await self._create(service, name)
+        self._there = {where: at for where, at in self._there.items() if now - at < LOOK} | {place: now}
+        if not made:
+            return []
+        note = f"a new API key is in Secret {name}, under the key {names.API_KEYS_KEY}"
+        await self.recorder.emit(raw, Event("Normal", "APIKeyMade", note))
+        return [f"Secret/{name}: created"]
+
+    async def _create(self, service: Resolved, name: str) -> bool:
+        """False when it is there already."""
+        try:
+            await self.cluster.create(SECRETS, service.namespace, build_api_key(service, self.random()))
+        except ApiError as refusal:
+            if refusal.code == 409:
+                return False
+            if refusal.code == 403 and "being terminated" in str(refusal):
+                raise NotYetError("the namespace is being terminated", TERMINATING) from refusal
+            if refusal.code in {400, 403, 422}:
+                message = f"the API server refuses Secret {name}: {refusal}; allow it, or create one yourself and name it in spec.serving.apiKeySecretRef"
+                raise RejectedError("InvalidSpec", message, "spec.serving.apiKey") from refusal
+            raise
+        return True
+
+
+def _misses(seen: Observed, secret: str) -> bool:
+    return any(
+        problem.code == "SecretNotFound" and secret in problem.message for pod in seen.pods for problem in pod.problems
+    )
