@@ -8,9 +8,12 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fairlead_operator.core import engines
+from fairlead_operator.core.resolve import NetworkAccess
 
 #: Of vLLM, such as 0.32.0; a repackaged one adds a suffix.
 VERSION = r"^([0-9]+\.[0-9]+[-+.0-9A-Za-z]*)?$"
+#: key=value, and more of them behind commas.
+LABELS = r"^([A-Za-z0-9][-A-Za-z0-9_./]*=[-A-Za-z0-9_.]*(,[A-Za-z0-9][-A-Za-z0-9_./]*=[-A-Za-z0-9_.]*)*)?$"
 #: The kubelet mounts it into every pod with a service account.
 NAMESPACE_PATH = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -52,6 +55,12 @@ class Settings(BaseSettings):
     allowed_images: str = ""
     #: Whether services may have an API key made for them (spec.serving.apiKey): needs the right to create Secrets.
     generate_api_keys: bool = True
+    #: Whether each service gets a NetworkPolicy: needs rights to NetworkPolicies.
+    network_policies: bool = False
+    #: Labels (key=value, comma-separated) of the namespaces from which port 9090 of the pods may be scraped; empty: from none.
+    monitoring_namespaces: Annotated[str, Field(pattern=LABELS)] = ""
+    #: The same of the namespaces, beside a service's own, whose pods may use its serving port; empty: everybody may.
+    client_namespaces: Annotated[str, Field(pattern=LABELS)] = ""
     log_format: Literal["text", "json"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     #: Port of /livez, /readyz and /metrics; 0 takes a free one.
@@ -67,6 +76,13 @@ class Settings(BaseSettings):
         return _entries(self.watch_namespaces)
 
     @property
+    def network_access(self) -> NetworkAccess | None:
+        """Who may reach the pods; None makes no NetworkPolicy."""
+        if not self.network_policies:
+            return None
+        return NetworkAccess(self.namespace, _labels(self.monitoring_namespaces), _labels(self.client_namespaces))
+
+    @property
     def image_prefixes(self) -> tuple[str, ...]:
         """Registries and repositories that services may name; empty means all."""
         return tuple(entry.rstrip("/") for entry in _entries(self.allowed_images))
@@ -74,3 +90,8 @@ class Settings(BaseSettings):
 
 def _entries(text: str) -> tuple[str, ...]:
     return tuple(sorted({entry.strip() for entry in text.split(",") if entry.strip()}))
+
+
+def _labels(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = (entry.partition("=") for entry in _entries(text))
+    return tuple((key, value) for key, _, value in pairs)

@@ -26,6 +26,14 @@ RULES: list[dict[str, Any]] = [
     {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["list"]},
     {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
 ]
+#: Only an operator that makes NetworkPolicies.
+NETWORK_RULES: list[dict[str, Any]] = [
+    {
+        "apiGroups": ["networking.k8s.io"],
+        "resources": ["networkpolicies"],
+        "verbs": ["get", "list", "watch", "create", "patch", "delete"],
+    }
+]
 #: Only an operator for all namespaces can have these.
 CLUSTER_RULES: list[dict[str, Any]] = [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
 LEASE_RULES = [
@@ -60,7 +68,7 @@ def manifests(namespace: str) -> list[dict[str, Any]]:
 
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
-        {**api, "kind": "ClusterRole", "metadata": cluster, "rules": RULES + CLUSTER_RULES},
+        {**api, "kind": "ClusterRole", "metadata": cluster, "rules": RULES + CLUSTER_RULES + NETWORK_RULES},
         {**api, "kind": "ClusterRoleBinding", "metadata": cluster, "subjects": subject, "roleRef": to("ClusterRole")},
         {**api, "kind": "Role", "metadata": local, "rules": LEASE_RULES},
         {**api, "kind": "RoleBinding", "metadata": local, "subjects": subject, "roleRef": to("Role")},

@@ -73,7 +73,7 @@ def operator(
 ) -> Iterator[OperatorProcess]:
     """The operator that serves all tests that need none of their own."""
     log = tmp_path_factory.mktemp("operator") / "log"
-    settings = {"FAIRLEAD_HUB_ENDPOINT": model_hub.url}
+    settings = {"FAIRLEAD_HUB_ENDPOINT": model_hub.url, "FAIRLEAD_NETWORK_POLICIES": "true"}
     process = OperatorProcess(plane.user(access.USER), log, SYSTEM, "session", free_ports(1)[0], settings)
     with process:
         process.ready()

@@ -10,7 +10,7 @@ from api.cluster import Kubectl, Manifest, conditions, eventually, service
 from api.operators import OperatorProcess
 
 pytestmark = pytest.mark.usefixtures("operator")
-KINDS = ("deployment", "service", "configmap", "poddisruptionbudget", "controllerrevision")
+KINDS = ("deployment", "service", "configmap", "poddisruptionbudget", "controllerrevision", "networkpolicy")
 #: Their names hold a hash.
 HASHED = ("configmap", "controllerrevision")
 OURS = "app.kubernetes.io/managed-by=fairlead"
@@ -81,10 +81,11 @@ def test_a_deleted_child_comes_back(kubectl: Kubectl, kind: str) -> None:
         ("service", {"spec": {"selector": {"fairlead.dev/service": "other"}}}, lambda obj: obj["spec"]["selector"] == {"fairlead.dev/service": "mistral"}),
         ("service", {"metadata": {"labels": {"app.kubernetes.io/managed-by": "someone"}}}, lambda obj: obj["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "fairlead"),
         ("poddisruptionbudget", {"spec": {"maxUnavailable": 2}}, lambda obj: obj["spec"]["maxUnavailable"] == 1),
+        ("networkpolicy", {"spec": {"ingress": [{}]}}, lambda obj: [[entry["port"] for entry in rule.get("ports", [])] for rule in obj["spec"]["ingress"]] == [[8000], [9090]]),
         ("configmap", {"metadata": {"labels": {"app.kubernetes.io/part-of": None}}}, lambda obj: obj["metadata"]["labels"].get("app.kubernetes.io/part-of") == "fairlead"),
         ("controllerrevision", {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}}, lambda obj: obj["metadata"]["labels"].get("app.kubernetes.io/managed-by") == "fairlead"),
     ],
-    ids=["replicas", "lost label", "selector", "label that hides it from the watch", "budget", "lost label of an immutable ConfigMap", "label that hides a revision from the watch"],
+    ids=["replicas", "lost label", "selector", "label that hides it from the watch", "budget", "a policy that opens everything", "lost label of an immutable ConfigMap", "label that hides a revision from the watch"],
 )  # fmt: skip
 def test_an_edited_child_is_brought_back(kubectl: Kubectl, kind: str, patch: Manifest, read: Any) -> None:
     kubectl.apply(service(replicas=2))

@@ -37,6 +37,7 @@ class Freshness:
     namespaces: tuple[str, ...]
     restart: Callable[[], None]
     changed: Callable[[Key], None]
+    kinds: tuple[Kind, ...] = WATCHED
     now: Callable[[], float] = time.monotonic
     #: Set once the store has held everything that a listing showed.
     synced: asyncio.Event = field(default_factory=asyncio.Event)
@@ -98,7 +99,7 @@ class Freshness:
 
     async def _settle(self) -> str:
         """Compare, then give the watches RETRY seconds to show what was missing. Returns what is still missing."""
-        missing = [gap for kind in WATCHED for gap in await self._compare(kind)]
+        missing = [gap for kind in self.kinds for gap in await self._compare(kind)]
         deadline = self.now() + RETRY
         while (missing := [gap for gap in missing if self._behind(*gap)]) and self.now() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(POLL)

@@ -81,6 +81,7 @@ class Informer:
     pacing: Pacing
     seen: Callable[[Kind, Manifest], None]
     gone: Callable[[Kind, Manifest], None]
+    kinds: tuple[Kind, ...] = WATCHED
     #: Why nothing is watched now, or nothing.
     trouble: str = "the watches have not started yet"
     _stop: Callable[[], None] | None = None
@@ -188,7 +189,7 @@ class Informer:
             self._login = await connection.for_kopf(self.pacing)
             return self._login
 
-        for kind in WATCHED:
+        for kind in self.kinds:
             self._register(registry, kind, outer)
         return registry
 
@@ -224,7 +225,7 @@ class Informer:
         settings.watching.client_timeout = 660
         settings.watching.inactivity_timeout = SILENCE
         settings.watching.chunk_size = 500
-        for kind in WATCHED:
+        for kind in self.kinds:
             if kind.selector:
                 settings.watching.label_selectors[f"{kind.plural}.{kind.version}.{kind.group}".rstrip(".")] = (
                     kind.selector

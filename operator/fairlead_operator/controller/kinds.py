@@ -37,6 +37,8 @@ SERVICES = Kind("", "v1", "services", "Service", MANAGED)
 CONFIG_MAPS = Kind("", "v1", "configmaps", "ConfigMap", MANAGED)
 POD_DISRUPTION_BUDGETS = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", MANAGED)
 CONTROLLER_REVISIONS = Kind("apps", "v1", "controllerrevisions", "ControllerRevision", MANAGED)
+#: Only where the operator was told to make them: it has no right to them elsewhere.
+NETWORK_POLICIES = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", MANAGED)
 PODS = Kind("", "v1", "pods", "Pod", MANAGED)
 
 #: Read on demand or written only: never watched.
@@ -51,8 +53,14 @@ SECRETS = Kind("", "v1", "secrets", "Secret")
 LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
 #: Kinds that a reconcile creates and prunes.
-CHILDREN = (CONTROLLER_REVISIONS, CONFIG_MAPS, SERVICES, POD_DISRUPTION_BUDGETS, DEPLOYMENTS)
+CHILDREN = (CONTROLLER_REVISIONS, CONFIG_MAPS, SERVICES, POD_DISRUPTION_BUDGETS, NETWORK_POLICIES, DEPLOYMENTS)
 WATCHED = (INFERENCE_SERVICES, *CHILDREN, PODS)
+
+
+def watched(*, network_policies: bool) -> tuple[Kind, ...]:
+    """What an operator watches: all of WATCHED, or all but NetworkPolicies."""
+    return tuple(kind for kind in WATCHED if network_policies or kind is not NETWORK_POLICIES)
+
 
 _BY_MANIFEST = {(kind.api_version, kind.name): kind for kind in CHILDREN}
 

@@ -18,7 +18,7 @@ from fairlead_operator.controller.freshness import PATIENCE, Freshness
 from fairlead_operator.controller.health import Health
 from fairlead_operator.controller.hub import PUBLIC, Hub
 from fairlead_operator.controller.informer import Informer
-from fairlead_operator.controller.kinds import INFERENCE_SERVICES, Kind
+from fairlead_operator.controller.kinds import INFERENCE_SERVICES, Kind, watched
 from fairlead_operator.controller.metrics import Metrics, StoreCollector
 from fairlead_operator.controller.outcomes import LostLeaseError, NotYetError
 from fairlead_operator.controller.pacing import Pacing
@@ -74,8 +74,11 @@ class Operator:
         bucket = TokenBucket(settings.api_requests_per_second, 2 * settings.api_requests_per_second)
         pacing = Pacing(bucket, self.metrics, lambda: self._relisted(loop))
         self.cluster = Cluster(await connection.load(), bucket, self.metrics, self.lease.check)
-        self.informer = Informer(settings.namespaces, self.cluster, self.metrics, pacing, self._seen, self._gone)
-        self.freshness = Freshness(self.store, self.cluster, settings.namespaces, self.informer.restart, self.queue.add)
+        kinds = watched(network_policies=settings.network_policies)
+        self.informer = Informer(settings.namespaces, self.cluster, self.metrics, pacing, self._seen, self._gone, kinds)
+        self.freshness = Freshness(
+            self.store, self.cluster, settings.namespaces, self.informer.restart, self.queue.add, kinds
+        )
         self.engines = Engines(self.store, self.metrics, self.queue.add, self._unreachable)
         self.autoscaler = Autoscaler(self.store, self.cluster, self.engines, self.queue.add, lambda: self.lease.held)
         self.children = Children(self.store, self.cluster)
@@ -102,6 +105,7 @@ class Operator:
                 settings.generate_api_keys,
                 settings.engine_version,
                 settings.engine_version_cpu,
+                settings.network_access,
             ),
         )
         self.metrics.registry.register(StoreCollector(self.store, lambda: self.queue.depth))

@@ -55,9 +55,15 @@ def _strangers(ours: Manifest, live: Manifest, lists: Sequence[tuple[str, str]],
     ]
 
 
+#: What is added in there opens a port, and what is taken away changes the meaning of the rest: compared whole.
+_ATOMIC: Final = frozenset({"spec.ingress"})
+
+
 def _first(intent: Any, live: Any, path: str) -> str | None:
     if intent == live:
         return None  # what most of most objects is
+    if path in _ATOMIC:
+        return path
     if isinstance(intent, dict):
         if not isinstance(live, dict):
             return path or "(object)"

@@ -65,6 +65,8 @@ VOLUMES: Final = (
 CONFIG_KEY: Final = "config.json"
 #: Key within the Secret of a generated API key; one API key on each line.
 API_KEYS_KEY: Final = "keys"
+#: Of the operator's own pods, as the chart has them.
+OPERATOR_LABELS: Final = {"app.kubernetes.io/name": "fairlead", "app.kubernetes.io/component": "operator"}
 POD_ANNOTATIONS: Final = {"kubectl.kubernetes.io/default-container": CONTAINER}
 
 

@@ -42,6 +42,18 @@ CPU_DEVICE_CPU, CPU_DEVICE_MEMORY = "500m", "6Gi"
 
 
 @dataclass(frozen=True)
+class NetworkAccess:
+    """From where the pods may be reached, labels as pairs."""
+
+    #: The namespace of the operator, which asks the management port.
+    operator: str
+    #: Labels of the namespaces that may ask it too; none: no other may.
+    monitoring: tuple[tuple[str, str], ...] = ()
+    #: Labels of the namespaces, beside the service's own, that may use the serving port; none: everybody may.
+    clients: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Defaults:
     """What the operator's settings decide for every service."""
 
@@ -56,6 +68,8 @@ class Defaults:
     #: vLLM's version in each of the two images; "" where it is not known.
     engine_version: str = ""
     engine_version_cpu: str = ""
+    #: None makes no NetworkPolicy.
+    network: NetworkAccess | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,7 @@ class Resolved:
     drain_seconds: int
     #: The key of a Secret that holds the API keys, one's own or the generated one; None leaves the port open.
     api_keys: SecretKeyRef | None
+    network: NetworkAccess | None
     #: NAME-HASH of what shapes the pods: the name of its revision, and of what is pinned for it.
     revision_name: str
 
@@ -150,6 +165,7 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
         hub_endpoint=defaults.hub_endpoint,
         drain_seconds=drain_seconds,
         api_keys=_api_keys(service),
+        network=defaults.network,
         revision_name=f"{service.metadata.name}-{fingerprint(spec, raw['metadata'].get('annotations') or {})}",
     )
 

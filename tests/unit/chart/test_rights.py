@@ -34,6 +34,12 @@ def granted(kind: str, name: str, *values: str) -> set[Right]:
     ("kind", "values", "tested"),
     [
         pytest.param("ClusterRole", (), access.RULES + access.CLUSTER_RULES, id="for all namespaces"),
+        pytest.param(
+            "ClusterRole",
+            ('networkPolicy={"enabled": true}',),
+            access.RULES + access.CLUSTER_RULES + access.NETWORK_RULES,
+            id="with network policies",
+        ),
         pytest.param("Role", ('watchNamespaces=["models"]',), access.RULES, id="for named namespaces"),
     ],
 )

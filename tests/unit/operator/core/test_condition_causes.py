@@ -197,6 +197,18 @@ def test_the_field_of_a_missing_secret_is_named(volume: str, field: str) -> None
     assert field in conditions(observed(asked, waiting("ContainerCreating"), events=(failed,)))["Accepted"].message
 
 
+def test_a_generated_key_that_is_missing_is_not_the_users_to_create() -> None:
+    asked = service().spec("serving", apiKey="Generate")
+    assert asked.resolved.api_keys is not None
+    words = f'MountVolume.SetUp failed for volume "api-keys" : secret "{asked.resolved.api_keys.name}" not found'
+    seen = observed(asked, waiting("ContainerCreating"), events=(event("FailedMount", words),))
+
+    message = conditions(seen)["Accepted"].message
+
+    assert asked.resolved.api_keys.name in message
+    assert message.endswith("wait until it is made again; if it is there, delete it")
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
