@@ -29,3 +29,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- range $key, $value := . }}{{ $pairs = append $pairs (printf "%s=%s" $key $value) }}{{ end }}
 {{- join "," $pairs }}
 {{- end -}}
+
+{{- /* Annotations of an object; "own" are those of that object alone. */}}
+{{- define "fairlead.annotations" -}}
+{{- with merge (dict) (.own | default dict) (.root.Values.extraAnnotations | default dict) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- /* A release that reuses the values of an older chart has none of this one's. */}}
+{{- define "fairlead.generatesApiKeys" -}}
+{{- $keys := .Values.apiKeys | default dict }}
+{{- if hasKey $keys "generate" }}{{ $keys.generate }}{{ else }}true{{ end }}
+{{- end -}}
+
+{{- define "fairlead.topologySpreadConstraints" -}}
+{{- $default := dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway" }}
+{{- $constraints := .Values.topologySpreadConstraints | default (gt (int .Values.replicas) 1 | ternary (list $default) list) }}
+{{- $selector := dict "labelSelector" (dict "matchLabels" (include "fairlead.selector" . | fromYaml)) }}
+{{- range $constraints }}
+- {{ merge (dict) . $selector | toYaml | nindent 2 | trim }}
+{{- end }}
+{{- end -}}

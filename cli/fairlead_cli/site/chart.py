@@ -18,7 +18,7 @@ HEAD = """\
 A name that is misspelt is refused. [Operations](operations.md#install) says which ones to think about.
 """
 _COMMENT = re.compile(r"^(?P<indent> *)# ?(?:-- )?(?P<text>.*)$")
-_KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z][\w-]*):(?: +(?P<value>.*))?$")
+_KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z][\w./-]*):(?: +(?P<value>.*))?$")
 
 
 @dataclass(frozen=True)
