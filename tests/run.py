@@ -36,7 +36,7 @@ class Suite:
 
 SUITES = (
     Suite("unit", minutes=6, programs=("helm",)),
-    Suite("api", minutes=15, programs=("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")),
+    Suite("api", minutes=15, programs=("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")),
     Suite(
         "simulated",
         minutes=10,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from api import access
+from api import access, audit
 from api.access import SYSTEM
 from api.cluster import Kubectl, eventually
 from api.operators import OperatorProcess
@@ -17,8 +17,14 @@ from fairlead_cli.local.controlplane import ControlPlane
 from fairlead_cli.local.health import free_ports
 from hub_server import LARGE, HubServer, hub
 
+HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[2]
 CRD = ROOT / "crds" / "fairlead.dev_inferenceservices.yaml"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks back at the others comes after them."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 def install_crd(admin: Kubectl) -> None:
@@ -40,7 +46,11 @@ def install(plane: ControlPlane) -> Kubectl:
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """The control plane; its programs are built when they are missing."""
-    with controlplane.start(tmp_path_factory.mktemp("control-plane"), progress=print) as started:
+    policy = tmp_path_factory.mktemp("audit") / "policy.yaml"
+    policy.write_text(audit.POLICY)
+    arguments = {"kube-apiserver": [f"--audit-policy-file={policy}"]}
+    folder = tmp_path_factory.mktemp("control-plane")
+    with controlplane.start(folder, arguments=arguments, progress=print) as started:
         yield started
 
 

@@ -124,6 +124,17 @@ def unschedulable(resource: str = "nvidia.com/gpu") -> Manifest:
     return {"phase": "Pending", "conditions": [{**condition, "lastTransitionTime": timestamp(5)}]}
 
 
+def killed(log: str) -> Manifest:
+    """It was killed without leaving a record: the kubelet gives the last lines of its log."""
+    ended = {"exitCode": 137, "reason": "Error", "message": log, "startedAt": timestamp(30), "finishedAt": timestamp(5)}
+    container = {
+        "restartCount": 2,
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}},
+        "lastState": {"terminated": ended},
+    }
+    return _status("Running", ready=False, container=container)
+
+
 def failed(code: str, message: str, field: str, suggestion: str, restarts: int = 2) -> Manifest:
     """Its engine ended with this termination record, and the kubelet waits to restart it."""
     record = {

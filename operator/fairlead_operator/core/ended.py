@@ -8,7 +8,7 @@ from typing import Any, Final
 from fairlead_operator.core.moments import moment
 from fairlead_operator.core.reasons import known
 from fairlead_operator.core.seen import PodEvent, Problem
-from fairlead_runtime.diagnosis import Failure
+from fairlead_runtime.diagnosis import Failure, redact
 from fairlead_runtime.termination import read_record
 
 #: Lines of log shown where there is no record.
@@ -37,9 +37,10 @@ def last_end(status: Mapping[str, Any], pod: str, events: Sequence[PodEvent]) ->
         code, message, field, remedy = _cause(terminated, events)
     return Problem(
         code=code,
-        message=message,
+        # What a container leaves may be the last lines of its log, as it wrote them.
+        message=redact(message),
         field=field,
-        remedy=remedy,
+        remedy=redact(remedy),
         time=moment(terminated.get("finishedAt")),
         count=max(count, 1),
         ended=True,

@@ -1,32 +1,23 @@
 """The chart grants exactly the rights under which the tests against a real API server pass: none missing, none to spare."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from api import access
+from api.audit import Right
+from api.audit import granted as rights
 from unit.chart.test_chart import rendered
-
-Right = tuple[str, str, str]
-
-
-def rights(rules: Iterable[dict[str, Any]]) -> set[Right]:
-    return {
-        (group, resource, verb)
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
 
 
 def granted(kind: str, name: str, *values: str) -> set[Right]:
     return rights(
-        rule
-        for manifest in rendered(*values)
-        if manifest["kind"] == kind and manifest["metadata"]["name"] == name
-        for rule in manifest["rules"]
+        [
+            rule
+            for manifest in rendered(*values)
+            if manifest["kind"] == kind and manifest["metadata"]["name"] == name
+            for rule in manifest["rules"]
+        ]
     )
 
 

@@ -32,3 +32,32 @@ def test_what_to_do(field: str, suggestion: str, remedy: str) -> None:
 
     assert problem is not None
     assert (problem.code, problem.message, problem.field, problem.remedy) == ("BadArgument", "message", field, remedy)
+
+
+@pytest.mark.parametrize("exit_code", [1, 137])
+@pytest.mark.parametrize(
+    "text", ["HF_TOKEN=hf_abcdefghijklmnop", "Authorization: Bearer sk-abcdef123456", "api_key: topsecret1"]
+)
+def test_the_last_lines_of_a_log_are_told_without_secrets(exit_code: int, text: str) -> None:
+    ended = {
+        "exitCode": exit_code,
+        "reason": "Error",
+        "message": f"starting\n{text}\n",
+        "finishedAt": "2026-01-01T00:00:00Z",
+    }
+
+    problem = last_end({"state": {"terminated": ended}}, "pod-1", ())
+
+    assert problem is not None
+    assert "starting" in problem.message
+    assert text[-8:] not in problem.message
+
+
+def test_a_record_is_told_without_secrets() -> None:
+    record = Record(Failure("BadArgument", "hf_abcdefghijklmnop is refused", "", "use hf_abcdefghijklmnop"), "loading")
+    ended = {"exitCode": 1, "reason": "Error", "message": record.to_json(), "finishedAt": "2026-01-01T00:00:00Z"}
+
+    problem = last_end({"state": {"terminated": ended}}, "pod-1", ())
+
+    assert problem is not None
+    assert "abcdefgh" not in problem.message + problem.remedy
