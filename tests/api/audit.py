@@ -8,7 +8,6 @@ from typing import Any
 
 from api.access import USER
 
-
 _READS = frozenset({"get", "list", "watch"})
 #: As `components.AUDIT_POLICY`, and what the operator reads beside.
 POLICY = f"""\

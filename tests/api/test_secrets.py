@@ -10,8 +10,8 @@ from api.cluster import Kubectl, Manifest, conditions, eventually, service
 from api.operators import OperatorProcess
 
 API_KEY = "planted-api-key-of-the-team"
-HUB_TOKEN = "hf_PlantedTokenOfTheHub"  # noqa: S105 - planted
-PASSWORD = "planted-password-of-the-proxy"  # noqa: S105 - planted
+HUB_TOKEN = "hf_PlantedTokenOfTheHub"
+PASSWORD = "planted-password-of-the-proxy"
 PLANTED = (API_KEY, HUB_TOKEN, PASSWORD)
 SPEC: dict[str, Any] = {
     "model": {"uri": "hf://org/model", "tokenSecretRef": {"name": "hub", "key": "token"}},
