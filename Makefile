@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check verify generate docs bench bench-scale proof proof-full soak images lock clean
+.PHONY: help demo test check verify generate lint-manifests docs bench bench-scale proof proof-full soak images lock clean
 
 help: ## Show what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.ready: cli/bootstrap.py locks/bootstrap.txt locks/dev.txt pyproject.toml
 	@$(PYTHON) cli/bootstrap.py
@@ -41,6 +41,9 @@ generate: .venv/.ready ## Write crds/, the chart's copy of it, its dashboards an
 	@$(BIN)/python -m fairlead_cli.site.chart docs/chart.md
 	@$(BIN)/python -m fairlead_cli.site.commands docs/cli.md
 	@$(BIN)/python -m fairlead_cli.site.architecture docs/img/architecture.svg
+
+lint-manifests: .venv/.ready ## Have checkov judge the rendered chart and the pods that the operator makes of every example
+	@$(BIN)/python -m fairlead_cli.manifests.lint
 
 docs: .venv/.ready ## Build the documentation into site/, to be read without a network
 	@$(BIN)/python -m fairlead_cli.site.build

@@ -1,6 +1,6 @@
 """Pins every dependency by version and hash, from pyproject.toml: `make lock`.
 
-Five files, one for each environment that fairlead installs. They are plain requirement files, so that pip and uv both
+Six files, one for each environment that fairlead installs. They are plain requirement files, so that pip and uv both
 read them, and they name no package index, so that a mirror works as well as the public one.
 """
 
@@ -22,6 +22,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
     ),
     "operator.txt": ("--universal", "--extra", "operator", "pyproject.toml"),
     "docs.txt": ("--universal", "--group", "docs"),
+    "manifests.txt": ("--universal", "--group", "manifests"),
     # The engine for CPUs is built for one platform only.
     "runtime-cpu.txt": ("--python-platform", "x86_64-manylinux_2_28", "--extra", "cpu", "pyproject.toml"),
 }

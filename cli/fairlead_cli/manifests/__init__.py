@@ -1,0 +1,1 @@
+"""What the repository ships to clusters, judged by others."""
