@@ -108,7 +108,7 @@ def test_the_values_of_a_chart_that_knew_less_still_render() -> None:
     """`helm upgrade --reuse-values` leaves out the defaults of what is new."""
     new = (
         "apiKeys", "networkPolicy", "affinity", "topologySpreadConstraints", "podAnnotations", "serviceAccountAnnotations",
-        "extraAnnotations",
+        "extraAnnotations", "podMonitor", "prometheusRules", "dashboards",
     )  # fmt: skip
     old, present = rendered(*(f"{name}=null" for name in new)), rendered()
 
