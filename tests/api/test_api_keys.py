@@ -72,7 +72,11 @@ def test_a_service_of_the_same_name_gets_a_secret_of_its_own(kubectl: Kubectl) -
     first = secret(kubectl, told(kubectl))
     kubectl("delete", "infs", "mistral")
     # There is no garbage collector here, and what a predecessor left is waited for; its Secret is not in the way.
-    kubectl("delete", "deployment,service,configmap,controllerrevision", "--selector=fairlead.dev/service=mistral")
+    kubectl(
+        "delete",
+        "deployment,service,configmap,controllerrevision,networkpolicy",
+        "--selector=fairlead.dev/service=mistral",
+    )
 
     kubectl.apply(service(serving=GENERATE))
 
