@@ -207,7 +207,7 @@ def test_a_successor_waits_for_its_predecessors_children(kubectl: Kubectl) -> No
     kubectl("delete", "infs", "mistral")
     kubectl.apply(service())
 
-    for kind in ("service", "configmap", "controllerrevision", "deployment"):
+    for kind in ("service", "configmap", "controllerrevision", "networkpolicy", "deployment"):
         kubectl("delete", kind, "--selector", OURS, "--wait=false")
 
     def succeeded() -> bool:
