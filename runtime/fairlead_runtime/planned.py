@@ -10,7 +10,7 @@ from fairlead_runtime import flags
 from fairlead_runtime.arguments import kv_cache_memory_bytes, with_profile
 from fairlead_runtime.config import Device, RuntimeConfig
 from fairlead_runtime.failure import Failure
-from fairlead_runtime.memory import EngineSettings, Plan, Verdict
+from fairlead_runtime.memory import Draft, EngineSettings, ModelConfig, Plan, Verdict, Weights
 
 #: Arguments that leave weights and KV cache as they are; any other that is not read below is said to be not computed.
 HARMLESS: Final = frozenset(
@@ -56,6 +56,9 @@ HARMLESS: Final = frozenset(
 )
 #: Methods that guess from the text itself.
 _WITHOUT_A_MODEL: Final = frozenset({"ngram", "suffix"})
+#: Methods whose second model has a KV cache as its config.json says -> whether all of its weights are its own. The others take
+#: the vocabulary's matrices from the model that they guess for, whatever their files hold.
+_WITH_A_CACHE: Final[Mapping[str, bool]] = {"draft_model": True, "eagle": False, "eagle3": False}
 #: Variables of the engine that lay out its memory otherwise.
 ENVIRONMENT: Final = frozenset(
     {"VLLM_PP_LAYER_PARTITION", "VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE", "VLLM_CPU_KVCACHE_SPACE", "VLLM_MLA_DISABLE",
@@ -98,6 +101,18 @@ def settings(config: RuntimeConfig, environ: Mapping[str, str] | None = None) ->
         device="cpu" if config.device is Device.CPU else "gpu",
         unmodelled=tuple(unmodelled),
     )
+
+
+def drafting(config: RuntimeConfig) -> str:
+    """The second model whose memory can be computed: a folder or a hub's repository; "" for none."""
+    guesses = config.engine.speculative
+    return (guesses.model or "") if guesses and guesses.method in _WITH_A_CACHE else ""
+
+
+def draft(config: RuntimeConfig, model: ModelConfig, weights: Weights | None) -> Draft:
+    """Of the model that drafting() names, as it was read."""
+    guesses = config.engine.speculative
+    return Draft(model, weights if guesses and _WITH_A_CACHE[guesses.method] else None)
 
 
 #: Arguments that settings() reads.

@@ -1,7 +1,7 @@
 """The plan that the engine's front end makes when it knows the model and before anything is loaded.
 
-It reads config.json as the engine will, and the headers of weights that lie in a folder. Whatever cannot be read leaves the plan out:
-the engine finds the same and says it better. The accelerator is asked through the engine's platform, which needs no context on it.
+It reads config.json as the engine will, of a second model that guesses tokens too, and the headers of weights that lie in a folder.
+A model that cannot be read leaves the plan out: the engine finds the same and says it better. The accelerator is asked through the engine's platform, which needs no context on it.
 """
 
 import json
@@ -24,18 +24,39 @@ def plan(
     """None where the model cannot be read. fetch: for models that are no folder."""
     folder = Path(config.model.path) if config.model.path else None
     try:
-        document = (
-            _local(folder) if folder else fetch("config.json", config.model.repository or "", config.model.revision)
-        )
-        if document is None:
+        found = _read(folder, config.model.repository or "", config.model.revision, fetch)
+        if found is None:
             return None
-        model = memory.read_config(document)
-        weights = _weights(folder, model)
         gpu = gpu_bytes() if config.device is Device.ACCELERATOR else None
-        return memory.plan(model, weights, planned.settings(config, environ), gpu)
+        return memory.plan(*found, planned.settings(config, environ), gpu, _draft(config, fetch))
     except (OSError, ValueError) as error:
         print(f"no plan of the memory: {error}", file=sys.stderr)
         return None
+
+
+def _draft(config: RuntimeConfig, fetch: Fetch) -> memory.Draft | None:
+    """None where there is none whose memory can be computed. The plan says of every such method that it is not computed in full."""
+    name = planned.drafting(config)
+    if not name:
+        return None
+    folder = Path(name)
+    try:
+        found = _read(folder if folder.is_dir() else None, name, None, fetch)
+    except (OSError, ValueError) as error:
+        print(f"no plan of the memory of {name}: {error}", file=sys.stderr)
+        return None
+    return planned.draft(config, *found) if found else None
+
+
+def _read(
+    folder: Path | None, repository: str, revision: str | None, fetch: Fetch
+) -> tuple[memory.ModelConfig, memory.Weights | None] | None:
+    """None where the hub does not show it. Raises OSError, ValueError."""
+    document = _local(folder) if folder else fetch("config.json", repository, revision)
+    if document is None:
+        return None
+    model = memory.read_config(document)
+    return model, _weights(folder, model)
 
 
 def _weights(folder: Path | None, model: memory.ModelConfig) -> memory.Weights | None:

@@ -135,6 +135,59 @@ def test_weights_in_a_folder_are_read_by_their_headers(tmp_path: Path) -> None:
     assert made.weights.size == 1024 * 512 * 2
 
 
+SMALL = ARCHITECTURES["Mistral 7B v0.3"]
+
+
+def planned_beside(draft: Any, method: str = "draft_model", model: str = "org/draft") -> memory.Plan:
+    documents = {("some/model", "main"): LLAMA, ("org/draft", None): draft}
+    asked = config(maxModelLen=4096, speculative={"method": method, "tokens": 3, "model": model})
+    hub = asked.model_copy(
+        update={"model": asked.model.model_copy(update={"path": None, "repository": "some/model", "revision": "main"})}
+    )
+    made = start_plan.plan(hub, lambda _, name, revision: documents[name, revision], lambda: 80 * GIB, {})
+    assert made is not None
+    return made
+
+
+def weights(made: memory.Plan) -> int:
+    return made.weights.size if made.weights else 0
+
+
+#: Of the model alone, with as many guesses: suffix draws them from the text.
+ALONE = planned_beside(None, "suffix")
+#: 32 layers of 8 heads of 128 in 16 bits, keys and values.
+CACHE_OF_SMALL = 32 * 8 * 128 * 2 * 2
+
+
+@pytest.mark.parametrize(("method", "own"), [("draft_model", True), ("eagle", False), ("eagle3", False)])
+def test_a_model_that_guesses_takes_its_share(method: str, *, own: bool) -> None:
+    both = planned_beside(SMALL, method)
+    more = weights(both) - weights(ALONE)
+
+    assert (both.kv_bytes_per_token or 0) - (ALONE.kv_bytes_per_token or 0) == CACHE_OF_SMALL
+    assert (13 * GIB < more < 14 * GIB) if own else more == 0
+    assert (memory.Unknown("weights", "those of the model that guesses are not known") in both.unknowns) is not own
+
+
+def test_a_model_that_guesses_is_read_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(SMALL))
+    both = planned_beside(None, model=str(tmp_path))
+
+    assert (both.kv_bytes_per_token or 0) - (ALONE.kv_bytes_per_token or 0) == CACHE_OF_SMALL
+
+
+@pytest.mark.parametrize(("draft", "method"), [
+    pytest.param(None, "draft_model", id="one that the hub does not show"),
+    pytest.param("no object", "draft_model", id="one that cannot be read"),
+    pytest.param(SMALL, "medusa", id="one without a cache"),
+])  # fmt: skip
+def test_the_model_is_planned_without_one_that_cannot_be_counted(draft: Any, method: str) -> None:
+    made = planned_beside(draft, method)
+
+    assert (made.kv_bytes_per_token, weights(made)) == (ALONE.kv_bytes_per_token, weights(ALONE))
+    assert memory.Unknown("memory", f"speculative method {method} is not computed") in made.unknowns
+
+
 @pytest.mark.parametrize("spoil", [
     pytest.param(lambda folder: (folder / "config.json").unlink(), id="no config.json"),
     pytest.param(lambda folder: (folder / "config.json").write_text('{"a":'), id="half of one"),
