@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import debian
 from fairlead_cli import images
 from fairlead_cli.local import binaries, cluster, engine, machine
 
@@ -30,13 +31,20 @@ class Suite:
     name: str
     minutes: int
     programs: tuple[str, ...] = ()
+    #: Debian's packages, which are unpacked and not installed, each with a program that is looked for on PATH first.
+    packages: tuple[tuple[str, str], ...] = ()
     images: bool = False
     engine: bool = False
 
 
 SUITES = (
-    Suite("unit", minutes=6, programs=("helm",)),
-    Suite("api", minutes=15, programs=("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")),
+    Suite("unit", minutes=6, programs=("helm",), packages=(("promtool", "prometheus"),)),
+    Suite(
+        "api",
+        minutes=15,
+        programs=("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm"),
+        packages=(("prometheus", "prometheus"),),
+    ),
     Suite(
         "simulated",
         minutes=10,
@@ -118,10 +126,12 @@ def build(suites: Sequence[Suite]) -> None:
     if any(suite.images for suite in suites):
         # Before anything is built: runc needs headers, and whatever the machine lacks is told in one message.
         images.prepare(say, machine.NODE)
+    packages = dict.fromkeys(package for suite in suites for package in suite.packages)
     with ThreadPoolExecutor() as beside:
         work: list[Future[Any]] = [beside.submit(binaries.ensure, *programs, progress=say)]
         if any(suite.images for suite in suites):
             work.append(beside.submit(images.build, progress=say))
+        work += [beside.submit(debian.program, name, package, say) for name, package in packages]
         for done in work:
             done.result()
     if any(suite.engine for suite in suites):

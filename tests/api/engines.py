@@ -27,6 +27,7 @@ class EngineStub:
     ip: str = field(default_factory=address)
     inflight: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
+    startup: dict[str, float] = field(default_factory=dict)
     questions: int = 0
 
     def load(self, running: int = 0, waiting: int = 0, **more: Any) -> None:
@@ -39,8 +40,8 @@ class EngineStub:
 
     @property
     def body(self) -> bytes:
-        told = {"version": 1, "phase": "ready", "ready": True, "inflight": self.inflight, "model": self.model}
-        return json.dumps(told).encode()
+        told = {"version": 1, "phase": "ready", "ready": True, "inflight": self.inflight}
+        return json.dumps({**told, "model": self.model, "startup": self.startup}).encode()
 
 
 def serving(ip: str) -> Manifest:
@@ -50,10 +51,16 @@ def serving(ip: str) -> Manifest:
 
 @contextmanager
 def engine(
-    running: int = 0, waiting: int = 0, *, ip: str = "", model: Mapping[str, Any] = {}, **more: Any
+    running: int = 0,
+    waiting: int = 0,
+    *,
+    ip: str = "",
+    model: Mapping[str, Any] = {},
+    startup: Mapping[str, float] = {},
+    **more: Any,
 ) -> Iterator[EngineStub]:
     """One that answers, at the address of a pod that has one."""
-    stub = EngineStub(ip or address(), model=dict(model))
+    stub = EngineStub(ip or address(), model=dict(model), startup=dict(startup))
     stub.load(running, waiting, **more)
 
     class Handler(BaseHTTPRequestHandler):
