@@ -39,7 +39,7 @@ from fairlead_runtime.memory import EngineSettings, Plan
 @click.option(
     "--model-folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The model's files, instead of model.uri; only config.json and headers are read.",
+    help="The model's files, instead of model.uri; only config.json and headers are read, and no model that guesses tokens.",
 )
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--plot", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Draw it into FILE.svg.")
@@ -52,11 +52,12 @@ def plan(filename: Path, gpu: str, batch: int, model_folder: Path | None, output
     """
     asked = service.read(filename)
     checkpoint = checkpoints.find(asked, model_folder)
+    draft = checkpoints.draft(asked, model_folder)
     name, size = _gpu(asked, gpu)
 
     def replan(settings: EngineSettings) -> Plan | None:
         try:
-            return memory.plan(checkpoint.model, checkpoint.weights, settings, size)
+            return memory.plan(checkpoint.model, checkpoint.weights, settings, size, draft)
         except memory.ConfigError:
             return None
 
@@ -64,7 +65,7 @@ def plan(filename: Path, gpu: str, batch: int, model_folder: Path | None, output
         asked.config, {variable.name: variable.value or "" for variable in asked.spec.engine.env}
     )
     try:
-        found = memory.plan(checkpoint.model, checkpoint.weights, settings, size)
+        found = memory.plan(checkpoint.model, checkpoint.weights, settings, size, draft)
     except memory.ConfigError as error:
         raise PlanError(f"{error}; correct the spec") from error
     told = Report(

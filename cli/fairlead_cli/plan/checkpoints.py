@@ -9,7 +9,7 @@ from fairlead_cli.plan.service import PlanError
 from fairlead_operator.core.checkpoint import Checkpoint
 from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.source import SourceKind
-from fairlead_runtime import memory
+from fairlead_runtime import memory, planned
 
 #: A user waits for it, and large models have many headers.
 MOST_BYTES, MOST_SECONDS = 256 * 2**20, 120.0
@@ -23,6 +23,20 @@ def find(service: Resolved, folder: Path | None, environ: Mapping[str, str] = os
         raise PlanError(
             f"{service.spec.model.uri} cannot be read from here: name the model's folder with --model-folder"
         )
+    return _of_hub(service.source.reference, service.spec.model.revision or "", "spec.model", environ)
+
+
+def draft(service: Resolved, folder: Path | None, environ: Mapping[str, str] = os.environ) -> memory.Draft | None:
+    """The second model that guesses tokens; None where none can be counted, and with a folder, which answers alone. Raises PlanError."""
+    name = planned.drafting(service.config)
+    if not name or folder is not None:
+        return None
+    found = _of_hub(name, "", "spec.engine.speculative.model", environ)
+    return planned.draft(service.config, found.model, found.weights)
+
+
+def _of_hub(repository: str, revision: str, field: str, environ: Mapping[str, str]) -> Checkpoint:
+    """field: of the InferenceService, which names the repository. Raises PlanError."""
     # The client of the hub takes a tenth of a second to import, which a folder need not wait for.
     from fairlead_operator.controller.hub import PUBLIC, Hub, UnreadableError  # noqa: PLC0415
 
@@ -33,10 +47,10 @@ def find(service: Resolved, folder: Path | None, environ: Mapping[str, str] = os
         most_seconds=MOST_SECONDS,
     )
     try:
-        return hub.read(service.source.reference, service.spec.model.revision or "")
+        return hub.read(repository, revision)
     except UnreadableError as error:
         raise PlanError(
-            f"{service.spec.model.uri} cannot be read: {error}; correct spec.model, set HF_ENDPOINT or HF_TOKEN, or name a folder with --model-folder"
+            f"hf://{repository} cannot be read: {error}; correct {field}, set HF_ENDPOINT or HF_TOKEN, or name a folder with --model-folder"
         ) from error
 
 

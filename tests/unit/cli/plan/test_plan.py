@@ -13,6 +13,9 @@ from click.testing import CliRunner, Result
 from architectures import LLAMA_70B, MISTRAL_7B
 from fairlead_cli.commands.plan import plan
 from fairlead_cli.plan.service import PlanError, read
+from fairlead_operator.controller.hub import Hub, UnreadableError
+from fairlead_operator.core.checkpoint import Checkpoint
+from fairlead_runtime import memory
 
 
 @pytest.fixture
@@ -112,6 +115,31 @@ def test_what_stands_in_the_way_is_said(
 
     assert isinstance(result.exception, PlanError)
     assert said in str(result.exception)
+
+
+def test_a_second_model_that_guesses_is_read_from_the_hub_and_counted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_: Hub, repository: str, revision: str = "") -> Checkpoint:
+        if repository not in {"org/model", "org/draft"}:
+            raise UnreadableError(f"no {repository} {revision}", 404)
+        model = memory.read_config(LLAMA_70B if repository == "org/model" else MISTRAL_7B)
+        return Checkpoint(model, memory.by_shape(model))
+
+    def answer(**engine: Any) -> Result:
+        asked(folder, LLAMA_70B, engine=engine)
+        return CliRunner().invoke(plan, ["-f", str(folder / "service.yaml"), "--gpu", "H200", "-o", "json"])
+
+    monkeypatch.setattr(Hub, "read", read)
+    guessing = {"method": "draft_model", "tokens": 3}
+    both, alone = answer(speculative={**guessing, "model": "hf://org/draft"}), answer()
+    absent = answer(speculative={**guessing, "model": "hf://org/absent"})
+
+    assert told(both)["plan"]["kvBytesPerToken"] - told(alone)["plan"]["kvBytesPerToken"] == 131_072
+    with pytest.raises(
+        PlanError, match=r"hf://org/absent cannot be read: .*; correct spec\.engine\.speculative\.model"
+    ):
+        raise absent.exception or AssertionError
 
 
 def test_a_folder_without_a_model_is_named(folder: Path) -> None:
