@@ -114,6 +114,18 @@ def test_the_sidecar_finds_each_dashboard_as_it_was_made() -> None:
         assert manifest["metadata"]["annotations"] == {"grafana_folder": "fairlead"}
 
 
+def test_annotations_of_all_objects_are_theirs_too() -> None:
+    values = ('extraAnnotations={"a": "1"}', 'dashboards={"enabled": true, "annotations": {"b": "2"}}')
+    found = [
+        m for m in rendered(*values, apis=MONITORING) if m["kind"] in {"PodMonitor", "PrometheusRule", "ConfigMap"}
+    ]
+
+    expected = {"ConfigMap": {"a": "1", "b": "2"}}
+    assert len(found) == 2 + 1 + len(DASHBOARDS)
+    for manifest in found:
+        assert manifest["metadata"]["annotations"] == expected.get(manifest["kind"], {"a": "1"})
+
+
 @pytest.mark.parametrize(
     ("value", "named"),
     [
