@@ -75,13 +75,16 @@ class Measured:
         order = range(len(self.places))
         for level in levels:
             for at in order if number % 2 else reversed(order):
-                with alone(self.places[at].gpus):
-                    self.results.setdefault((self.places[at], level), []).append(self.ask(at, level, number))
+                self._ask_alone(at, level, number, alone)
         if number % 2 == 0:
             # What two replicas of one GPU give at the whole.
             for level in {level // 2 for level in levels if level > 1} - set(levels):
-                with alone(self.places[0].gpus):
-                    self.results.setdefault((self.places[0], level), []).append(self.ask(0, level, number))
+                self._ask_alone(0, level, number, alone)
+
+    def _ask_alone(self, at: int, level: int, number: int, alone: "Alone") -> None:
+        with alone(self.places[at].gpus):
+            found = self.ask(at, level, number)
+        self.results.setdefault((self.places[at], level), []).append(found)
 
     def rows(self) -> list[ParallelRow]:
         found = []
