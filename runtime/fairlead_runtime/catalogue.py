@@ -316,7 +316,7 @@ CATALOGUE: tuple[Cause, ...] = (
         "!!!!!!! Segfault encountered !!!!!!!",
     ),
     cause(
-        r"Worker proc (\S{1,60}) died unexpectedly \(exit code: (-?\d{1,3})\)",
+        r"Worker proc (\S{1,60}) died unexpectedly \(exit code: (-?\d{1,3}|None)\)",
         process_ended,
         "(EngineCore pid=9) ERROR 11-24 02:10:11 [multiproc_executor.py:315] Worker proc VllmWorker-0 died unexpectedly"
         " (exit code: -9), shutting down executor.",

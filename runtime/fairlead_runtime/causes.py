@@ -238,8 +238,12 @@ def crashed(seen: Match) -> Failure:
 
 
 def process_ended(seen: Match) -> Failure:
-    code = int(seen[2])
-    how = f"was ended by {verdicts.signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+    # vLLM looks at the exit code of a process that it has just lost, and often there is none yet.
+    code = None if seen[2] == "None" else int(seen[2])
+    if code is None:
+        how = "ended while it was needed, by itself or killed from outside"
+    else:
+        how = f"was ended by {verdicts.signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
     return Failure(
         "EngineDied", f"the engine's process {seen[1]} {how}", "", "it is started again; read its log if it comes back"
     )

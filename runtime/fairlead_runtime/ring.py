@@ -3,13 +3,16 @@
 Children inherit file descriptors 1 and 2, so everything of every engine process comes by here, native crashes included.
 """
 
+import heapq
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
 
-#: Enough for the tracebacks of front end, engine core and worker together.
+#: Of the front end, and as many of all others: enough for the tracebacks of engine core and workers together.
 MAX_LINES = 400
+#: The front end repeats what the engine ended with, in a traceback for every stream; it must not push out who said it first.
+_FRONT_END = "(APIServer "
 #: vLLM prints the list of all supported architectures in one line.
 MAX_LINE_CHARACTERS = 4000
 _CHUNK = 65_536
@@ -23,20 +26,23 @@ class LogRing:
 
     def __init__(self, listener: Callable[[str], None] | None = None) -> None:
         self._listener = listener
-        self._lines: deque[str] = deque(maxlen=MAX_LINES)
+        self._front_end: deque[tuple[int, str]] = deque(maxlen=MAX_LINES)
+        self._others: deque[tuple[int, str]] = deque(maxlen=MAX_LINES)
+        self._added = 0
         self._lock = threading.Lock()
 
     def add(self, line: str) -> None:
         line = line[:MAX_LINE_CHARACTERS]
         with self._lock:
-            self._lines.append(line)
+            self._added += 1
+            (self._front_end if line.startswith(_FRONT_END) else self._others).append((self._added, line))
         if self._listener:
             self._listener(line)
 
     def lines(self) -> list[str]:
         """Oldest first."""
         with self._lock:
-            return list(self._lines)
+            return [line for _, line in heapq.merge(self._front_end, self._others)]
 
 
 class Tee(threading.Thread):
