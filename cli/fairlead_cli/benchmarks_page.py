@@ -9,11 +9,16 @@ from fairlead_cli.bench.record import (
     Compared,
     Machine,
     Measured,
+    ParallelRecord,
+    ParallelRow,
     PlanRecord,
     Row,
     RuntimeRecord,
     SoakRecord,
+    Startup,
+    WorkersRecord,
 )
+from fairlead_cli.bench.statistics import LEAST_PAIRS
 
 FOLDER = Path("docs/benchmarks")
 HEAD = """\
@@ -25,13 +30,16 @@ Every figure has its machine, versions, date and the command that made it. Ratio
 measured one right after the other in the order A B, B A, and so on, and the median of the pairs' ratios stands with its 95 %
 interval by bootstrap. An interval wider than 0.04 is *too noisy*: it passes nothing. *once*: measured without pairs.
 """
+Kept = RuntimeRecord | AgreementRecord | PlanRecord | SoakRecord | ParallelRecord | WorkersRecord
 #: File, heading, and the model of what it holds; the order of the page. A file that is not there is left out.
-FILES: tuple[tuple[str, str, type[RuntimeRecord | AgreementRecord | PlanRecord | SoakRecord]], ...] = (
+FILES: tuple[tuple[str, str, type[Kept]], ...] = (
     ("runtime-gpu.json", "The runtime against bare vLLM on a GPU", RuntimeRecord),
     ("runtime-gpu-seven.json", "A later run, with seven pairs of every profile", RuntimeRecord),
     ("runtime-gpu-256.json", "At 256 streams, on a host with half the processor cores", RuntimeRecord),
     ("runtime-cpu.json", "The runtime against bare vLLM on a CPU", RuntimeRecord),
     ("front-end.json", "One front end's streams, with an engine that computes nothing", RuntimeRecord),
+    ("parallel-gpu.json", "One GPU for a replica, and two that share each layer", ParallelRecord),
+    ("workers-gpu.json", "A runtime of two GPUs, when a process of its engine ends or stops", WorkersRecord),
     ("plan-gpu.json", "The KV cache as planned and as the engine reports it", PlanRecord),
     ("soak.json", "At saturation with the watchdog armed", SoakRecord),
     ("agreement.json", "`fairlead bench` against vLLM's own benchmark", AgreementRecord),
@@ -88,14 +96,14 @@ def _about_plan(record: PlanRecord, name: str) -> str:
     return table(("", ""), rows)
 
 
-def _tables(record: RuntimeRecord | AgreementRecord | PlanRecord | SoakRecord) -> Iterable[str]:
+def _tables(record: Kept) -> Iterable[str]:
     if isinstance(record, PlanRecord):
         yield table(
             ("configuration", "on", "planned tokens", "reported tokens", "off by", ""),
             [
                 (
                     row.config,
-                    row.gpu or "",
+                    row.gpu or record.machine.gpu or "",
                     f"{row.planned_kv_tokens:,}",
                     f"{row.reported_kv_tokens:,}",
                     f"{row.off:+.1%}",
@@ -127,7 +135,53 @@ def _tables(record: RuntimeRecord | AgreementRecord | PlanRecord | SoakRecord) -
             ],
         )
         return
+    if isinstance(record, ParallelRecord):
+        yield _parallel_table(record)
+        yield _startups(record.startups)
+        return
+    if isinstance(record, WorkersRecord):
+        yield _workers_table(record)
+        yield _startups(record.startups)
+        return
     yield from _runtime_tables(record)
+
+
+def _parallel_table(record: ParallelRecord) -> str:
+    return table(
+        ("model", "GPUs", "concurrency", "tok/s", "by one GPU's", "95 %", "rounds", "two replicas, tok/s", *_TIMES),
+        [
+            (
+                row.model,
+                str(row.tensor),
+                str(row.concurrency),
+                f"{row.tok_s:,.1f}",
+                _number(row.ratio, ".2f"),
+                # Of fewer pairs it would be no more than the least and the most.
+                _interval(row.interval if row.pairs >= LEAST_PAIRS else None),
+                str(row.pairs),
+                _number(row.two_replicas_tok_s, ",.1f"),
+                *_times(row),
+            )
+            for row in record.rows
+        ],
+    )
+
+
+def _workers_table(record: WorkersRecord) -> str:
+    return table(
+        ("done to it", "streams", "complete", "not ready after", "last stream told after", "ended after", "exit code", "said"),
+        [
+            (
+                row.done,
+                str(row.streams),
+                str(row.complete),
+                *("" if after is None else f"{after:.1f} s" for after in (row.unready, row.told, row.ended)),
+                "" if row.exit_code is None else str(row.exit_code),
+                f"{row.code}: {row.message}" if row.code else "",
+            )
+            for row in record.rows
+        ],
+    )  # fmt: skip
 
 
 def _soak_tables(record: SoakRecord) -> Iterable[str]:
@@ -217,19 +271,23 @@ def _runtime_tables(record: RuntimeRecord) -> Iterable[str]:
             ],
         )
     if record.startups:
-        phases = list(dict.fromkeys(phase for start in record.startups for phase in start.phases))
-        yield table(
-            ("start", "profile", *(f"{phase} s" for phase in phases), "total s"),
-            [
-                (
-                    start.name,
-                    start.profile,
-                    *(f"{start.phases[phase]:.1f}" if phase in start.phases else "" for phase in phases),
-                    f"{start.total:.1f}",
-                )
-                for start in record.startups
-            ],
-        )
+        yield _startups(record.startups)
+
+
+def _startups(startups: Sequence[Startup]) -> str:
+    phases = list(dict.fromkeys(phase for start in startups for phase in start.phases))
+    return table(
+        ("start", "profile", *(f"{phase} s" for phase in phases), "total s"),
+        [
+            (
+                start.name,
+                start.profile,
+                *(f"{start.phases[phase]:.1f}" if phase in start.phases else "" for phase in phases),
+                f"{start.total:.1f}",
+            )
+            for start in startups
+        ],
+    )
 
 
 _CPU = ("bare us/token", "fairlead us/token")
@@ -237,7 +295,6 @@ _TIMES = ("TTFT p50 ms", "p99", "inter-token p50 ms", "p99")
 
 
 def _row(row: Row) -> tuple[str, ...]:
-    times = (row.ttft_p50_ms, row.ttft_p99_ms, row.inter_token_p50_ms, row.inter_token_p99_ms)
     ratio, interval, gate, verdict = _judged(row)
     return (
         row.profile,
@@ -249,10 +306,15 @@ def _row(row: Row) -> tuple[str, ...]:
         str(row.pairs) if row.interval else "",
         gate,
         verdict,
-        *(_number(value, ".2f") for value in times),
+        *_times(row),
         *(_number(value, ".1f") for value in (row.bare_cpu_us, row.fairlead_cpu_us)),
         row.note,
     )
+
+
+def _times(row: Row | ParallelRow) -> tuple[str, ...]:
+    times = (row.ttft_p50_ms, row.ttft_p99_ms, row.inter_token_p50_ms, row.inter_token_p99_ms)
+    return tuple(_number(value, ".2f") for value in times)
 
 
 def _judged(what: Compared) -> tuple[str, str, str, str]:

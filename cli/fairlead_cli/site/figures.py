@@ -1,4 +1,4 @@
-"""The measured tables in docs/tuning.md, from the kept measurement. `make generate`.
+"""The measured tables in docs/tuning.md, from the kept measurements. `make generate`.
 
 The page is written by hand; what stands between `<!-- figures: NAME -->` and `<!-- end -->` is made from the data.
 """
@@ -9,19 +9,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from fairlead_cli.bench.record import Row, RuntimeRecord
+from fairlead_cli.bench.record import ParallelRecord, Row, RuntimeRecord
 from fairlead_cli.benchmarks_page import table
 from fairlead_cli.profiles_page import figures
 
 PAGE = Path("docs/tuning.md")
+PARALLEL: Final = Path("docs/benchmarks/parallel-gpu.json")
 _BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 #: Phases of a start that are worth a column.
 _PHASES: Final = ("load", "imports", "compile", "capture")
 
 
-def filled(page: str, record: RuntimeRecord) -> str:
+def filled(page: str, record: RuntimeRecord, parallel: ParallelRecord) -> str:
     """The page with each block made anew. Raises KeyError for a block that nobody makes."""
-    return _BLOCK.sub(lambda block: f"{block[1]}\n{BLOCKS[block[2]](record)}\n\n{block[3]}", page)
+
+    def made(name: str) -> str:
+        return _parallel(parallel) if name == "parallel" else BLOCKS[name](record)
+
+    return _BLOCK.sub(lambda block: f"{block[1]}\n{made(block[2])}\n\n{block[3]}", page)
 
 
 def _source(record: RuntimeRecord) -> str:
@@ -74,6 +79,29 @@ def _starting(record: RuntimeRecord) -> str:
     )
 
 
+def _parallel(record: ParallelRecord) -> str:
+    """Levels that were asked of one GPU and of two; what two replicas give stands with the one GPU."""
+    one = {(row.model, row.concurrency): row for row in record.rows if row.tensor == 1}
+    rows = []
+    for row in sorted(record.rows, key=lambda each: (int(each.model.rstrip("B")), each.concurrency)):
+        if row.tensor == 1 or (row.model, row.concurrency) not in one:
+            continue
+        single = one[row.model, row.concurrency]
+        two = single.two_replicas_tok_s
+        cells = (
+            f"{single.tok_s:,.0f}",
+            f"{row.tok_s:,.0f}",
+            f"{row.ratio or 0:.2f}",
+            "" if two is None else f"{two:,.0f}",
+        )
+        between = f"{single.inter_token_p50_ms:.1f} -> {row.inter_token_p50_ms:.1f} ms"
+        rows.append((row.model, str(row.concurrency), *cells, between))
+    return table(
+        ("model", "requests at a time", "one GPU, tokens/s", "`tensor: 2`", "times", "two replicas of one GPU", "between tokens, p50"),
+        rows,
+    )  # fmt: skip
+
+
 BLOCKS: Final[Mapping[str, Callable[[RuntimeRecord], str]]] = {
     "source": _source,
     "batching": _batching,
@@ -85,4 +113,5 @@ if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
     measured = figures()
     if measured:
-        target.write_text(filled(target.read_text(encoding="utf-8"), measured), encoding="utf-8")
+        parallel = ParallelRecord.model_validate_json(PARALLEL.read_bytes())
+        target.write_text(filled(target.read_text(encoding="utf-8"), measured, parallel), encoding="utf-8")

@@ -9,7 +9,8 @@ from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.source import SourceKind
 from fairlead_runtime.config import API_KEYS_PATH, CACHE_PATH, CONFIG_PATH, HUB_TOKEN_PATH, MODEL_PATH, PINNED_PATH
 
-#: Workers exchange tensors through shared memory; only what is used counts, against the memory limit.
+#: Shared memory. Engine core and workers have rings of 160 MiB, and 240 MiB for each worker (vLLM's shm_broadcast.py), and NCCL has buffers there
+#: where GPUs cannot reach each other. Only what is used counts, against the memory limit.
 SHM_GIB_BASE: Final = 1
 SHM_GIB_PER_ACCELERATOR: Final = 1
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead_cli.bench.record import Machine, Row, RuntimeRecord, Startup, Workload
+from fairlead_cli.bench.record import Machine, ParallelRecord, ParallelRow, Row, RuntimeRecord, Startup, Workload
 from fairlead_cli.site.figures import BLOCKS, filled
 
 PAGE = (Path(__file__).parents[4] / "docs" / "tuning.md").read_text(encoding="utf-8")
@@ -31,8 +31,24 @@ RECORD = RuntimeRecord(
 )
 
 
+PARALLEL = ParallelRecord(
+    machine=RECORD.machine,
+    versions=RECORD.versions,
+    command="x",
+    date="2026-11-28",
+    workload=RECORD.workload,
+    rows=(
+        ParallelRow(model="13B", tensor=2, kv_cache_gib=20, concurrency=1, tok_s=199.3, ratio=1.523, inter_token_p50_ms=4.95),
+        ParallelRow(model="7B", tensor=2, kv_cache_gib=6, concurrency=16, tok_s=4183.6, ratio=1.3288, inter_token_p50_ms=3.41),
+        ParallelRow(model="7B", tensor=1, kv_cache_gib=13, concurrency=16, tok_s=3148.4, two_replicas_tok_s=3294.6, inter_token_p50_ms=4.75),
+        ParallelRow(model="7B", tensor=1, kv_cache_gib=13, concurrency=8, tok_s=1647.3, inter_token_p50_ms=4.65),
+        ParallelRow(model="13B", tensor=1, kv_cache_gib=40, concurrency=1, tok_s=131.0, inter_token_p50_ms=7.57),
+    ),
+)  # fmt: skip
+
+
 def block(name: str) -> str:
-    return filled(f"before\n<!-- figures: {name} -->\nstale\n<!-- end -->\nafter\n", RECORD)
+    return filled(f"before\n<!-- figures: {name} -->\nstale\n<!-- end -->\nafter\n", RECORD, PARALLEL)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +60,10 @@ def block(name: str) -> str:
         ),
         ("batching", "| 1 | 218 | 218 |  |  |\n| 16 | 3,200 | 200 | 63 ms | 4.8 ms |"),
         ("quantization", "| 1 | [LatencyFP8](profiles.md#latencyfp8) | 1.47 | 1.46 to 1.48 |"),
+        (
+            "parallel",
+            "| 7B | 16 | 3,148 | 4,184 | 1.33 | 3,295 | 4.8 -> 3.4 ms |\n| 13B | 1 | 131 | 199 | 1.52 |  | 7.6 -> 5.0 ms |",
+        ),
         ("starting", "| cold | 110 | 45 | 21 | 0 | 0 |"),
     ],
 )
@@ -57,8 +77,8 @@ def test_a_block_is_made_from_the_record_and_nothing_else_is_touched(name: str, 
 
 
 def test_making_it_again_changes_nothing() -> None:
-    assert filled(block("batching"), RECORD) == block("batching")
+    assert filled(block("batching"), RECORD, PARALLEL) == block("batching")
 
 
 def test_the_page_has_every_block_once() -> None:
-    assert [PAGE.count(f"<!-- figures: {name} -->") for name in BLOCKS] == [1] * len(BLOCKS)
+    assert [PAGE.count(f"<!-- figures: {name} -->") for name in (*BLOCKS, "parallel")] == [1] * (len(BLOCKS) + 1)

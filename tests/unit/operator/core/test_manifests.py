@@ -124,6 +124,17 @@ def test_accelerators_of_any_vendor_are_asked_for_by_their_resource_name(acceler
     assert {"key": accelerator, "operator": "Exists"} in pod["tolerations"]
 
 
+@pytest.mark.parametrize(("tensor", "pipeline", "shared"), [(1, 1, "2Gi"), (2, 1, "3Gi"), (1, 2, "3Gi"), (4, 2, "9Gi")])
+def test_each_accelerator_of_a_replica_is_asked_for_and_has_shared_memory(
+    tensor: int, pipeline: int, shared: str
+) -> None:
+    pod = _pod(service().spec("parallelism", tensor=tensor, pipeline=pipeline))
+
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == str(tensor * pipeline)
+    assert {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared}} in pod["volumes"]
+    assert {"name": "shm", "mountPath": "/dev/shm"} in pod["containers"][0]["volumeMounts"]
+
+
 def test_a_queue_is_named_on_the_deployment_and_on_its_pods_and_never_in_the_selector() -> None:
     asked = service().spec("placement", queueName="team-a")
     deployment = asked.child("Deployment")
