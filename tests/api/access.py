@@ -20,7 +20,7 @@ RULES: list[dict[str, Any]] = [
             ("policy", ["poddisruptionbudgets"]),
         )
     ),
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "patch"]},
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
     {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["list"]},
@@ -36,9 +36,7 @@ NETWORK_RULES: list[dict[str, Any]] = [
 ]
 #: Only an operator for all namespaces can have these.
 CLUSTER_RULES: list[dict[str, Any]] = [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
-LEASE_RULES = [
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update", "patch"]}
-]
+LEASE_RULES = [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}]
 
 
 def local_manifests(user: str, served: str, own: str) -> list[dict[str, Any]]:

@@ -73,6 +73,21 @@ def test_a_deleted_child_comes_back(kubectl: Kubectl, kind: str) -> None:
     eventually(renewed, f"a new {kind}")
 
 
+@pytest.mark.parametrize("kind", ["deployment", "service", "poddisruptionbudget", "networkpolicy"])
+def test_a_copy_of_a_child_that_names_the_same_owner_is_deleted(kubectl: Kubectl, kind: str) -> None:
+    kubectl.apply(service(replicas=2))
+    original = made(kubectl, kind)
+    kept = {part: original["metadata"][part] for part in ("labels", "ownerReferences")}
+    spec = {name: value for name, value in original["spec"].items() if not name.startswith("clusterIP")}
+    copy = {**original, "metadata": {"name": "copy", **kept}, "spec": spec}
+    copy.pop("status", None)
+
+    kubectl("create", "-f", "-", stdin=copy)
+
+    eventually(lambda: kubectl.get(kind, "copy") is None, "the end of what nothing wants")
+    assert child(kubectl, kind) is not None
+
+
 @pytest.mark.parametrize(
     ("kind", "patch", "read"),
     [
