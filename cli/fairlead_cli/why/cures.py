@@ -23,6 +23,9 @@ _FIELD = re.compile(r"\bspec(?:\.[A-Za-z]\w*)+")
 #: Where the spec names a Secret.
 _SECRET_FIELDS = ("spec.serving.apiKeySecretRef", "spec.model.tokenSecretRef")
 
+#: Its Secret is the operator's to make.
+_GENERATED = "spec.serving.apiKey"
+
 
 @dataclass(frozen=True)
 class Cure:
@@ -66,7 +69,7 @@ def cure(service: Manifest, reason: str, message: str, field: str, target: Targe
         return made
     asked = [(named, value.rstrip(".")) for named, value in _SET.findall(message)]
     field = field or (asked[-1][0] if asked else "") or next(iter(_FIELD.findall(message)), "")
-    if not field.startswith("spec."):
+    if not field.startswith("spec.") or (reason, field) == ("SecretNotFound", _GENERATED):
         return None
     path = field.split(".")[1:]
     present = dig(service, path)
