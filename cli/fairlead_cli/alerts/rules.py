@@ -75,7 +75,7 @@ SERVICES: Final = (
         Severity.CRITICAL,
         f"{_SERVICE} answers nobody",
         "It served within the last day and has not for ten minutes. It is not asleep on purpose.",
-        "Run `kubectl fairlead why NAME`; the reason has a section below. A service that was just woken may only be starting: its start is longer than ten minutes.",
+        "Run `kubectl fairlead why NAME`; the reason has a section above. A service that was just woken may only be starting: its start is longer than ten minutes.",
         "Available",
     ),
     Alert(
@@ -85,7 +85,7 @@ SERVICES: Final = (
         Severity.WARNING,
         f"{_SERVICE} is not Ready",
         "For 45 minutes, longer than a start may take by default, not every wanted replica has run the wanted spec. It may serve meanwhile: Available says so.",
-        "Run `kubectl fairlead why NAME`; the reason has a section below. A rollout of many replicas may rightly take longer.",
+        "Run `kubectl fairlead why NAME`; the reason has a section above. A rollout of many replicas may rightly take longer.",
         "Ready",
     ),
     Alert(
@@ -95,7 +95,7 @@ SERVICES: Final = (
         Severity.WARNING,
         f"{_SERVICE} waits for its owner",
         "Nothing moves before somebody changes the spec or what it refers to.",
-        "Tell the service's owner the message of condition Stalled: it names the field and the value. The reason has a section below.",
+        "Tell the service's owner the message of condition Stalled: it names the field and the value. The reason has a section above.",
         "Stalled",
     ),
     Alert(
@@ -115,7 +115,7 @@ SERVICES: Final = (
         Severity.WARNING,
         f"{_SERVICE} wants more replicas than maxReplicas",
         "The load has asked for more replicas than the bound for half an hour; requests wait.",
-        "Raise `spec.autoscaling.maxReplicas`, or accept the waiting. See AtMaximum below.",
+        "Raise `spec.autoscaling.maxReplicas`, or accept the waiting. See [AtMaximum](#atmaximum).",
     ),
     Alert(
         "FairleadAutoscalerBlind",
@@ -124,7 +124,7 @@ SERVICES: Final = (
         Severity.WARNING,
         f"{_SERVICE} is not scaled: its pods do not answer the operator",
         "No Ready pod answers the operator on port 9090, so the number of replicas stays as it is.",
-        "Let the operator's namespace reach the pods' port 9090. See MetricsUnavailable below.",
+        "Let the operator's namespace reach the pods' port 9090. See [MetricsUnavailable](#metricsunavailable).",
     ),
 )
 ENGINES: Final = (
@@ -135,7 +135,7 @@ ENGINES: Final = (
         Severity.WARNING,
         "The engine in {{ $labels.pod }} was started anew {{ $value }} times within an hour",
         "The container ended and was started again by the kubelet, in the same pod.",
-        "Run `kubectl fairlead logs NAME --previous`, and look at `status.lastFailure`: its code has a section below.",
+        "Run `kubectl fairlead logs NAME --previous`, and look at `status.lastFailure`: its code has a section above.",
     ),
     Alert(
         "FairleadKVCacheFull",
