@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check verify generate lint-manifests docs bench bench-scale proof proof-full soak images lock clean
+.PHONY: help demo test check verify generate lint-manifests docs bench bench-scale proof proof-full soak images release sbom audit lock clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,15 @@ soak: .venv/.ready ## An hour at saturation on the local cluster: no restart, no
 
 images: .venv/.ready ## Build the operator's, the runtime's and the demo model's image, without Docker
 	@$(BIN)/fairlead images build
+
+release: .venv/.ready ## Wheel, chart, images and what is in them, with their digests, into dist/; from a clean commit
+	@$(BIN)/python -m fairlead_cli.release
+
+sbom: .venv/.ready ## What is in the operator's and the runtime's image, as CycloneDX, into dist/
+	@$(BIN)/python -m fairlead_cli.release sbom
+
+audit: .venv/.ready ## Ask for published vulnerabilities of all pinned packages; SERVICE=osv asks OSV instead of PyPI
+	@$(BIN)/python -m fairlead_cli.release.audit --service $(or $(SERVICE),pypi)
 
 lock: .venv/.ready ## Pin all dependencies anew, from pyproject.toml
 	@$(BIN)/python locks/lock.py

@@ -1,6 +1,6 @@
 """Pins every dependency by version and hash, from pyproject.toml: `make lock`.
 
-Six files, one for each environment that fairlead installs. They are plain requirement files, so that pip and uv both
+Seven files, one for each environment that fairlead installs. They are plain requirement files, so that pip and uv both
 read them, and they name no package index, so that a mirror works as well as the public one.
 """
 
@@ -8,10 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+from uv import find_uv_bin
+
 ROOT = Path(__file__).resolve().parent.parent
 #: What is common to all: hashes for every platform's files, and nothing that names where they come from.
 COMPILE = (
-    *("uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url"),
+    *(
+        find_uv_bin(),
+        "pip",
+        "compile",
+        "--quiet",
+        "--generate-hashes",
+        "--no-header",
+        "--no-annotate",
+        "--no-emit-index-url",
+    ),
     *("--no-emit-find-links", "--no-emit-package", "fairlead", "--python-version", "3.11"),
 )
 LOCKS: dict[str, tuple[str, ...]] = {
@@ -21,6 +32,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
         *("--group", "dev", "pyproject.toml"),
     ),
     "operator.txt": ("--universal", "--extra", "operator", "pyproject.toml"),
+    "audit.txt": ("--universal", "--group", "audit"),
     "docs.txt": ("--universal", "--group", "docs"),
     "manifests.txt": ("--universal", "--group", "manifests"),
     # The engine for CPUs is built for one platform only.

@@ -6,6 +6,8 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 import hashlib
 import io
 import json
+import os
+import shutil
 import tarfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -72,6 +74,18 @@ class Layout:
         self._write_index([*(e for e in self._entries() if e.get("annotations", {}).get(NAME) != ref), entry])
         return Image(ref, digest)
 
+    def adopt(self, other: "Layout", image: Image, ref: str) -> Image:
+        """Take an image over from another layout under the name `ref`; on one file system its blobs take no second place."""
+        (self.folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+        for digest in (image.digest, *other._blobs(image.digest)):  # noqa: SLF001  of the same class
+            if not self.blob(digest).is_file():
+                _link(other.blob(digest), self.blob(digest))
+        entry = next(entry for entry in other._entries() if entry["digest"] == image.digest)  # noqa: SLF001
+        self._write_index(
+            [*(e for e in self._entries() if e["annotations"][NAME] != ref), {**entry, "annotations": {NAME: ref}}]
+        )
+        return Image(ref, image.digest)
+
     def sweep(self, keep: Collection[str]) -> None:
         """Forget images that are not in `keep`, and delete blobs that nothing refers to any more."""
         entries = [entry for entry in self._entries() if entry.get("annotations", {}).get(NAME) in keep]
@@ -125,6 +139,16 @@ class Layout:
     def _entries(self) -> list[dict[str, Any]]:
         index = self.folder / "index.json"
         return list(json.loads(index.read_bytes())["manifests"]) if index.is_file() else []
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for the same content, or a copy on another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        part = target.with_suffix(".part")
+        shutil.copyfile(source, part)
+        part.replace(target)
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

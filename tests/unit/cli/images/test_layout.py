@@ -106,3 +106,15 @@ def test_sweeping_keeps_shared_layers_and_deletes_the_rest(tmp_path: Path) -> No
     assert layout.find(REF) == kept
     assert layout.blob(base).is_file()
     assert not layout.blob(gone).exists()
+
+
+def test_an_image_is_taken_over_whole_under_another_name(tmp_path: Path) -> None:
+    image = add_image(tmp_path / "from", REF, b"base", b"top")
+    other, target = Layout(tmp_path / "from"), Layout(tmp_path / "to")
+
+    for ref in ("fairlead/thing:1", "fairlead/thing:1", "fairlead/thing:2"):
+        target.adopt(other, image, ref)
+
+    assert target.images() == [Image("fairlead/thing:1", image.digest), Image("fairlead/thing:2", image.digest)]
+    assert target.find("fairlead/thing:2") is not None
+    assert other.images() == [image]
