@@ -1,6 +1,8 @@
 """The operator as a process: one writer at a time, and silence when nothing changes."""
 
 import dataclasses
+import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +15,11 @@ from api.access import SYSTEM
 from api.audit import Audit
 from api.cluster import Kubectl, accepted, conditions, eventually, service
 from api.conftest import install_crd
-from api.operators import OperatorProcess, operator_on
+from api.operators import OperatorProcess, leading, operator_on
 from fairlead_cli.local import controlplane
 from fairlead_cli.local.controlplane import ControlPlane
 from fairlead_cli.local.health import free_ports
+from fairlead_operator.controller.metrics import OUTCOMES
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +97,34 @@ def test_twenty_resyncs_and_a_restart_write_nothing(quiet: ControlPlane, kubectl
 def resyncs(operator: OperatorProcess) -> float:
     """Reconciles of the accepted service so far."""
     return operator.metric('fairlead_reconcile_duration_seconds_count{outcome="Done"}') or 0
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_each_reconcile_is_one_line(quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path, style: str) -> None:
+    with leading(quiet, tmp_path, style, FAIRLEAD_LOG_FORMAT=style) as operator:
+        kubectl.apply(service())
+        kubectl.apply(service("denied", engine={"extraArgs": ["--api-key=x"]}))
+        eventually(
+            lambda: {"Done", "Rejected"} <= {line["outcome"] for line in lines(operator, style)}, "both outcomes"
+        )
+
+        before = len(lines(operator, style))
+        counted = sum(
+            operator.metric(f'fairlead_reconcile_duration_seconds_count{{outcome="{o}"}}') or 0 for o in OUTCOMES
+        )
+        after = lines(operator, style)
+
+    assert before <= counted <= len(after)
+    refused = next(line for line in after if line["outcome"] == "Rejected")
+    assert refused.keys() >= {"service", "outcome", "generation", "seconds", "changes", "why"}
+    assert refused["service"] == f"{kubectl.namespace}/denied"
+    assert "--api-key" in refused["why"]
+
+
+def lines(operator: OperatorProcess, style: str) -> list[dict[str, Any]]:
+    """The fields of the lines that tell of a reconcile."""
+    read = json.loads if style == "json" else lambda line: dict(re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S+)', line))
+    return [read(line) for line in operator.log.read_text().splitlines() if "reconciled" in line]
 
 
 def test_the_standby_takes_over_from_a_killed_leader(quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> None:
