@@ -1,15 +1,21 @@
 """Whatever goes wrong between operator and API server, a scenario ends as it does without, and nobody but the log hears of it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 
+from fairlead_operator.controller.cluster import THROTTLED_TRIES
+from fairlead_operator.controller.pacing import IN_A_ROW, SECONDS
 from proof import fault_ground
-from proof.fault_ground import Ground
+from proof.fault_ground import Counted, Ground
+from proof.flood_harm import AT_ONCE, EXPIRED_AT_ONCE, ByName, Storm
 from proof.harm import (
     AnswerLost,
     CutAfter,
     CutBefore,
+    First,
     Harm,
     Late,
     LeaseTrouble,
@@ -21,15 +27,32 @@ from proof.harm import (
     of,
     writes,
 )
+from proof.invariants import Picture, conditions, place
+from proof.proxy import Hooks, Proxy
 from proof.requests import Answer, refusal
 from proof.results import FULL, Tally
 from proof.scenario import Scenario
 from proof.watch_harm import (
+    BROKEN,
+    WATCHED,
+    CutEvents,
+    Dropped,
+    ExpiredPages,
+    Gap,
+    GoneAnswers,
+    Reordered,
+    Silent,
     SlowLists,
+    Stale,
+    Twice,
     end_watches,
 )
 
 SEEDS = range(1, 21 if FULL else 2)
+#: Of First: for ever.
+ALWAYS = 10**9
+#: Seconds.
+RETRY_AFTER = 2
 #: Seconds that a scenario may take on a busy machine of two cores.
 WITHIN = 900.0 if FULL else 120.0
 pytestmark = pytest.mark.timeout(4 * WITHIN)
@@ -74,6 +97,10 @@ SOME = of("deployments", "services", "inferenceservices", verbs=("apply", "delet
 
 def expired(there: Ground, _: Scenario) -> None:
     end_watches(there.proxy)
+
+
+def broken(there: Ground, _: Scenario) -> None:
+    end_watches(there.proxy, BROKEN)
 
 
 REQUESTS = [
@@ -138,9 +165,138 @@ def test_the_lease(ground: Ground) -> None:
     assert trouble.done
 
 
-def test_an_expired_watch_and_slow_lists(ground: Ground) -> None:
-    slow = SlowLists()
+@dataclass(frozen=True)
+class Watched:
+    """`harm` needs the proxy; `changing` is done right before the scenario's changes; `late`: the harm begins then."""
 
-    ground.run(slow, changing=expired)
+    harm: Callable[[Proxy], Harm]
+    changing: Callable[[Ground, Scenario], None] | None = None
+    late: bool = False
 
-    assert slow.done
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(Watched(lambda _: SlowLists(), expired), id="410, and slow lists"),
+        pytest.param(Watched(lambda _: ExpiredPages(), expired), id="410, and a continue token that has expired"),
+        pytest.param(Watched(lambda _: GoneAnswers(), expired), id="410 as the answer to a watch"),
+        pytest.param(Watched(lambda _: SlowLists(), broken), id="500 within a watch"),
+        pytest.param(Watched(lambda _: Twice()), id="events that come three times"),
+        pytest.param(Watched(lambda _: Stale()), id="events followed by older ones"),
+        pytest.param(Watched(lambda proxy: Reordered(proxy, seed=7)), id="events that overtake each other"),
+        pytest.param(Watched(lambda _: Dropped(), late=True), id="events that never come"),
+        pytest.param(Watched(lambda _: CutEvents()), id="watches cut in the middle"),
+        pytest.param(Watched(lambda _: Silent(), late=True), id="watches that go silent"),
+    ],
+)
+def test_watches(ground: Ground, case: Watched) -> None:
+    harm = case.harm(ground.proxy)
+
+    ground.run(harm, changing=case.changing, late=case.late)
+
+    assert harm.done
+
+
+def test_what_is_deleted_while_nothing_is_watched(ground: Ground) -> None:
+    """A service and two children go between an expired watch and the next listing: no event ever tells of it."""
+    gap = Gap()
+
+    def unseen(there: Ground, scenario: Scenario) -> None:
+        end_watches(there.proxy)
+        there.until_unwatched()
+        scenario.delete("apis/apps/v1", "deployments", "grows")
+        scenario.delete("apis/fairlead.dev/v1alpha1", "inferenceservices", "goes")
+        gap.over()
+
+    ground.run(gap, changing=unseen, late=True)
+
+    assert gap.done
+
+
+def test_a_write_that_never_succeeds_is_tried_ever_more_slowly(ground: Ground) -> None:
+    """One service per failure, all at once; and when the failures end, all become Ready."""
+    busy = refusal(429, "TooManyRequests", Retry_After=str(RETRY_AFTER))
+    harms: dict[str, First] = {
+        "conflicting": Refused(times=ALWAYS, answer=refusal(409, "Conflict")),
+        "broken": Refused(times=ALWAYS),
+        "cut": CutBefore(times=ALWAYS),
+        "throttled": Refused(times=ALWAYS, answer=busy),
+        "swallowed": Swallowed(times=ALWAYS),
+        "unanswered": AnswerLost(times=1),
+    }
+    counted = ground.proxy.hooks = Counted(ByName(harms))
+    #: More than the tries within one reconcile: the next one has to wait as well.
+    enough = {"unanswered": 1, "throttled": THROTTLED_TRIES + 2}
+    namespace = "flood"
+    ground.observer.admin.namespace(namespace)
+    for name in harms:
+        ground.observer.admin.service(namespace, name)
+
+    def tries(name: str) -> list[float]:
+        return [
+            at
+            for at, request in tuple(counted.asked)
+            if request.verb == "apply" and request.target.resource == "deployments" and request.name == name
+        ]
+
+    def lacking(_: Picture) -> str:
+        few = {name: len(tries(name)) for name in harms if len(tries(name)) < enough.get(name, 4)}
+        return f"tried {few}" if few else ""
+
+    ground.observer.until(lacking, WITHIN)
+    assert counted.flood() == ""
+    for name in harms:
+        times = tries(name)
+        # A quarter, half a second, and then the longest wait of the hurried operator: one second; and one look more.
+        assert len(times) <= times[-1] - times[0] + 4, name
+    assert all(later - sooner >= RETRY_AFTER for sooner, later in pairwise(tries("throttled"))), tries("throttled")
+    counted.inner = Hooks()
+
+    def unready(seen: Picture) -> str:
+        mine = [service for service in seen.services if place(service)[0] == namespace]
+        late = [place(one)[1] for one in mine if conditions(one).get("Ready", {}).get("status") != "True"]
+        return f"{late} are not Ready" if late or len(mine) < len(harms) else ""
+
+    ground.observer.until(unready, WITHIN)
+    ground.observer.admin.ask("DELETE", f"/apis/fairlead.dev/v1alpha1/namespaces/{namespace}/inferenceservices")
+    assert ground.observer.wrong == []
+
+
+STORMS = [
+    pytest.param(
+        {"deployments": EXPIRED_AT_ONCE, "services": AT_ONCE, "pods": EXPIRED_AT_ONCE, "inferenceservices": AT_ONCE},
+        frozenset({"configmaps"}),
+        40,
+        id="each ends as soon as it has begun",
+    ),
+    pytest.param(dict.fromkeys(WATCHED, refusal(410, "Expired")), frozenset(), 15, id="each is answered with HTTP 410"),
+]
+
+
+@pytest.mark.parametrize(("answers", "cut", "enough"), STORMS)
+def test_watches_that_never_live_are_begun_ever_more_slowly(
+    ground: Ground, answers: dict[str, Answer], cut: frozenset[str], enough: int
+) -> None:
+    storm = Storm(answers, cut)
+    counted = ground.proxy.hooks = Counted(storm)
+    end_watches(ground.proxy, BROKEN)
+
+    def asked(resource: str, verb: str) -> list[float]:
+        """By kopf: the operator's own comparisons list metadata."""
+        return [
+            at
+            for at, request in tuple(counted.asked)
+            if (request.target.resource, request.verb) == (resource, verb)
+            and "PartialObject" not in request.headers.get("Accept", "")
+        ]
+
+    def lacking(_: Picture) -> str:
+        return f"{storm.done.total()} watches" if storm.done.total() < enough else ""
+
+    ground.observer.until(lacking, WITHIN)
+    assert counted.flood() == ""
+    for resource in WATCHED:
+        for verb in ("list", "watch"):
+            times = asked(resource, verb)
+            assert not times or len(times) <= IN_A_ROW + (times[-1] - times[0]) / SECONDS + 1, (resource, verb)
+    ground.run(Hooks())
