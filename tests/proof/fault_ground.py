@@ -2,23 +2,21 @@
 
 import dataclasses
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from api import access
-from api.access import SYSTEM
 from api.cluster import eventually
-from api.conftest import CRD
+from api.conftest import install
 from api.operators import OperatorProcess, operator_on
 from fairlead_cli.local import binaries, components, controlplane
 from fairlead_cli.local.controlplane import ControlPlane
 from proof.invariants import INJECTED, Picture, place
-from proof.observer import Admin, Observer
+from proof.observer import GROUP, Admin, Observer
 from proof.proxy import Hooks, Proxy
 from proof.requests import Answer, Manifest, Request
 from proof.scenario import Scenario, differences
@@ -41,8 +39,16 @@ freshness.INTERVAL, freshness.RETRY, freshness.PATIENCE = 5.0, 1.0, 5.0
 informer.REQUEST_TIMEOUT, informer.SILENCE, informer.LONGEST_WAIT = 4.0, 6.0, 4.0
 workqueue.LONGEST_BACKOFF = 1.0
 lease.DURATION, lease.RENEW_DEADLINE, lease.TICK_DEADLINE = 60, 40.0, 20.0
+"""
+#: Then something in it is broken, by its name in fault_breakages.py.
+BROKEN = """
+from proof.fault_breakages import BREAKAGES
+BREAKAGES[{!r}]()
+"""
+RUN = """
 runpy.run_module("fairlead_operator", run_name="__main__")
 """
+TESTS = Path(__file__).parents[1]
 
 
 @dataclass
@@ -80,6 +86,7 @@ class Ground:
     operator: OperatorProcess
     observer: Observer
     within: float
+    name: str = "faults"
     #: How it all ends without faults.
     undisturbed: dict[str, object] = field(default_factory=dict)
     _runs: int = 0
@@ -89,12 +96,12 @@ class Ground:
     ) -> None:
         """The scenario under harm, from its beginning or, `late`, from its change; `changing` is called right before that."""
         self._runs += 1
-        scenario = Scenario(self.observer.admin, f"faults-{self._runs}")
         said = self.operator.log.stat().st_size
         rejected = self.rejected
-        self.observer.wrong.clear()
-        counted = self.proxy.hooks = Counted(Hooks() if late else harm)
-        try:
+        counted = Counted(Hooks() if late else harm)
+        with self.namespace(str(self._runs)) as namespace:
+            scenario = Scenario(self.observer.admin, namespace)
+            self.proxy.hooks = counted
             scenario.begin()
             self.observer.until(scenario.begun, self.within)
             counted.inner = harm
@@ -106,10 +113,6 @@ class Ground:
                 self.observer.until(lambda seen: differences(self.undisturbed, scenario.state(seen)), self.within)
             else:
                 self.undisturbed = self._settled(scenario)
-        finally:
-            scenario.end()
-            counted.inner = Hooks()
-        assert self.observer.wrong == []
         assert counted.flood() == ""
         assert self.rejected == rejected, "a fault was taken for the user's"
         assert unfit(self.operator.log, said) == []
@@ -126,6 +129,30 @@ class Ground:
 
         self.observer.until(moving, self.within)
         return states[-1]
+
+    @contextmanager
+    def namespace(self, name: str) -> Iterator[str]:
+        """A namespace of its own for services that go with the block."""
+        whole = f"{self.name}-{name}"
+        self.observer.wrong.clear()
+        self.observer.admin.namespace(whole)
+        try:
+            yield whole
+        finally:
+            self.proxy.hooks = Hooks()
+            self.observer.admin.ask("DELETE", f"/{GROUP}/namespaces/{whole}/inferenceservices")
+        assert self.observer.wrong == []
+
+    def until_still(self) -> None:
+        """Until nothing was written for some looks."""
+        written: list[int] = []
+
+        def writing(_: Picture) -> str:
+            written.append(len(self.proxy.writes))
+            same = len(written) > SETTLED and written[-SETTLED] == written[-1]
+            return "" if same else "it still writes"
+
+        self.observer.until(writing, self.within)
 
     @property
     def rejected(self) -> float:
@@ -171,36 +198,16 @@ def unfit(log: Path, since: int) -> list[str]:
     return found
 
 
-def install(admin: Admin) -> None:
-    """CRD and the operator's rights."""
-    apply = {"Content-Type": "application/apply-patch+yaml"}
-    for manifest in (yaml.safe_load(CRD.read_text()), *access.manifests(SYSTEM)):
-        group, _, version = manifest["apiVersion"].rpartition("/")
-        root = f"/apis/{group}/{version}" if group else f"/api/{version}"
-        namespace = manifest["metadata"].get("namespace")
-        where = f"/namespaces/{namespace}" if namespace else ""
-        path = f"{root}{where}/{manifest['kind'].lower()}s/{manifest['metadata']['name']}?fieldManager=test"
-        admin.ask("PATCH", path, json=manifest, headers=apply)
-
-    def served() -> bool:
-        found = admin.try_to("GET", "/apis/fairlead.dev/v1alpha1")
-        return found.status_code == 200 and "inferenceservices" in found.text
-
-    eventually(served, "discovery")
-
-
 @contextmanager
-def ground(folder: Path, *, hurried: bool, within: float) -> Iterator[Ground]:
-    """All of it, with an operator that leads."""
-    with controlplane.start(folder / "plane", progress=print) as plane:
-        with closing(Admin(plane.kubeconfig)) as admin:
-            install(admin)
+def control_plane(folder: Path) -> Iterator[ControlPlane]:
+    """API server and controllers, with CRD and rights."""
+    with controlplane.start(folder, progress=print) as plane:
+        install(plane)
         # After the CRD: the garbage collector looks for new kinds every half minute only.
         program = binaries.ensure("kube-controller-manager", progress=print)["kube-controller-manager"]
         command = components.kube_controller_manager(program, plane.settings, plane._credentials)
         plane.start("kube-controller-manager", command)
-        with _operated(plane, folder, hurried, within) as found:
-            yield found
+        yield plane
 
 
 def _left(seen: Picture) -> str:
@@ -210,12 +217,37 @@ def _left(seen: Picture) -> str:
 
 
 @contextmanager
-def _operated(plane: ControlPlane, folder: Path, hurried: bool, within: float) -> Iterator[Ground]:  # noqa: FBT001
+def ground(plane: ControlPlane, folder: Path, *, hurried: bool, within: float) -> Iterator[Ground]:
+    """An operator that leads, and that is well in the end."""
+    program = ("-c", HURRIED + RUN) if hurried else ("-m", "fairlead_operator")
+    with _operated(plane, folder, "faults", program, within) as found:
+        found.run(Hooks())
+        yield found
+        found.observer.wrong.clear()
+        found.observer.until(_left, within)
+        assert found.operator.end() == 0
+
+
+@contextmanager
+def broken_ground(plane: ControlPlane, folder: Path, breakage: str, within: float) -> Iterator[Ground]:
+    """An operator that leads, hurried, with a bug. Nothing that it did is left behind."""
+    program = ("-c", HURRIED + BROKEN.format(breakage) + RUN)
+    with (
+        _operated(plane, folder, breakage.replace(" ", "-"), program, within, PYTHONPATH=str(TESTS)) as found,
+        closing(Admin(plane.kubeconfig)) as admin,
+    ):
+        yield found
+        found.operator.end(signal.SIGKILL)
+        eventually(lambda: not _left(admin.picture()), "the end of all services", within)
+
+
+@contextmanager
+def _operated(
+    plane: ControlPlane, folder: Path, name: str, program: Sequence[str], within: float, **environment: str
+) -> Iterator[Ground]:
     with Proxy(plane.user(access.USER), folder) as proxy:
-        operator = operator_on(plane, folder, "faults", FAIRLEAD_API_REQUESTS_PER_SECOND=str(RATE))
-        operator = dataclasses.replace(operator, kubeconfig=proxy.kubeconfig)
-        if hurried:
-            operator = dataclasses.replace(operator, program=("-c", HURRIED))
+        operator = operator_on(plane, folder, name, FAIRLEAD_API_REQUESTS_PER_SECOND=str(RATE), **environment)
+        operator = dataclasses.replace(operator, kubeconfig=proxy.kubeconfig, program=program)
 
         def unwell() -> str:
             if not operator.running:
@@ -228,8 +260,4 @@ def _operated(plane: ControlPlane, folder: Path, hurried: bool, within: float) -
         with operator, Observer(plane.kubeconfig, unwell) as observer:
             operator.ready()
             eventually(operator.leads, "leadership")
-            found = Ground(plane, proxy, operator, observer, within)
-            found.run(Hooks())
-            yield found
-            observer.until(_left, within)
-            assert operator.end() == 0
+            yield Ground(plane, proxy, operator, observer, within, name)

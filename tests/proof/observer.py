@@ -114,11 +114,12 @@ class Observer:
         self.admin.close()
 
     def until(self, holds: Callable[[Picture], str], within: float) -> None:
-        """Wait until `holds` says nothing of a picture; fails with what it says after `within` seconds."""
+        """Wait until `holds` says nothing of a picture; fails with what it says after `within` seconds, at once with what was wrong."""
         deadline = time.monotonic() + within
         while True:
             if self._failure is not None:
                 raise self._failure
+            assert self.wrong == []
             looks = self.looks
             lacking = holds(self.last)
             if not lacking:

@@ -9,6 +9,8 @@ from fairlead_cli.bench.proof import PARTS, Part, Tried
 
 #: Everything, or what fits a CI run.
 FULL = os.environ.get("FAIRLEAD_PROOF") == "full"
+#: Of the mix of all faults.
+SEEDS = range(1, 21 if FULL else 2)
 
 
 @dataclass

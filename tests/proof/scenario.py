@@ -37,8 +37,7 @@ class Scenario:
     namespace: str
 
     def begin(self) -> None:
-        """Make the namespace and the services."""
-        self.admin.namespace(self.namespace)
+        """Make the services."""
         for name in (*STAYING, "goes"):
             self.admin.service(self.namespace, name, replicas=2 if name == "shrinks" else 1)
 
@@ -63,9 +62,10 @@ class Scenario:
         left = [child for child in (*seen.children, *seen.pods) if service_of(child) == (self.namespace, "goes")]
         return self._lacking(seen, REPLICAS) or (f"{len(left)} objects of a deleted service are left" if left else "")
 
-    def end(self) -> None:
-        """Delete the services."""
-        self.admin.ask("DELETE", f"/{GROUP}/namespaces/{self.namespace}/inferenceservices")
+    def touch(self, name: str, note: str) -> None:
+        """Change a service in a way that changes nothing of what it asks for."""
+        path = f"/{GROUP}/namespaces/{self.namespace}/inferenceservices/{name}"
+        self.admin.merge(path, {"metadata": {"annotations": {"example.com/note": note}}})
 
     def _patch(self, name: str, spec: Manifest) -> None:
         self.admin.merge(f"/{GROUP}/namespaces/{self.namespace}/inferenceservices/{name}", {"spec": spec})

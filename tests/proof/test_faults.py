@@ -6,10 +6,12 @@ from itertools import pairwise
 
 import pytest
 
+from api.cluster import eventually
+from fairlead_cli.local.controlplane import ControlPlane
 from fairlead_operator.controller.cluster import THROTTLED_TRIES
 from fairlead_operator.controller.pacing import IN_A_ROW, SECONDS
 from proof import fault_ground
-from proof.fault_ground import Counted, Ground
+from proof.fault_ground import BURST, ON_THE_WAY, Counted, Ground
 from proof.flood_harm import AT_ONCE, EXPIRED_AT_ONCE, ByName, Storm
 from proof.harm import (
     AnswerLost,
@@ -30,8 +32,8 @@ from proof.harm import (
 from proof.invariants import Picture, conditions, place
 from proof.proxy import Hooks, Proxy
 from proof.requests import Answer, refusal
-from proof.results import FULL, Tally
-from proof.scenario import Scenario
+from proof.results import FULL, SEEDS, Tally
+from proof.scenario import STAYING, Scenario
 from proof.watch_harm import (
     BROKEN,
     WATCHED,
@@ -48,43 +50,38 @@ from proof.watch_harm import (
     end_watches,
 )
 
-SEEDS = range(1, 21 if FULL else 2)
+#: kopf, ended and begun anew.
+RESTARTS = "fairlead_watch_restarts_total"
 #: Of First: for ever.
 ALWAYS = 10**9
 #: Seconds.
 RETRY_AFTER = 2
+#: At each service that is as it should be.
+LOOKS = 3
+#: Services, each of which takes a dozen requests.
+MANY = 20
 #: Seconds that a scenario may take on a busy machine of two cores.
 WITHIN = 900.0 if FULL else 120.0
 pytestmark = pytest.mark.timeout(4 * WITHIN)
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+def ground(fault_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """For all of these tests: a fault that one of them left behind would show in the next."""
     folder = tmp_path_factory.mktemp("faults")
-    with fault_ground.ground(folder, hurried=not FULL, within=WITHIN) as started:
+    with fault_ground.ground(fault_plane, folder, hurried=not FULL, within=WITHIN) as started:
         yield started
 
 
-@pytest.fixture(scope="module")
-def tally() -> Tally:
-    return Tally(
-        "faults",
-        notes=[
-            f"seeds of the mix: {SEEDS[0]} to {SEEDS[-1]}",
-            "waits of the operator: its own" if FULL else "waits of the operator: shortened",
-        ],
-    )
-
-
 @pytest.fixture(autouse=True)
-def counted(request: pytest.FixtureRequest, tally: Tally) -> Iterator[None]:
+def counted(request: pytest.FixtureRequest, fault_tally: Tally) -> Iterator[None]:
     """Each case counts once, and is kept at once."""
     before = request.session.testsfailed
     yield
     name = request.node.name.partition("[")[2].rstrip("]") or request.node.name.removeprefix("test_").replace("_", " ")
-    tally.count("a mix of all" if "seed" in request.fixturenames else name, failed=request.session.testsfailed > before)
-    tally.keep()
+    what = "a mix of all" if "seed" in request.fixturenames else name
+    fault_tally.count(what, failed=request.session.testsfailed > before)
+    fault_tally.keep()
 
 
 #: A load balancer's, with whatever header it likes.
@@ -167,11 +164,15 @@ def test_the_lease(ground: Ground) -> None:
 
 @dataclass(frozen=True)
 class Watched:
-    """`harm` needs the proxy; `changing` is done right before the scenario's changes; `late`: the harm begins then."""
+    """`harm` needs the proxy; `changing` is done right before the scenario's changes; `late`: the harm begins then.
+
+    `harmless`: it costs no restart of the watches.
+    """
 
     harm: Callable[[Proxy], Harm]
     changing: Callable[[Ground, Scenario], None] | None = None
     late: bool = False
+    harmless: bool = False
 
 
 @pytest.mark.parametrize(
@@ -181,8 +182,8 @@ class Watched:
         pytest.param(Watched(lambda _: ExpiredPages(), expired), id="410, and a continue token that has expired"),
         pytest.param(Watched(lambda _: GoneAnswers(), expired), id="410 as the answer to a watch"),
         pytest.param(Watched(lambda _: SlowLists(), broken), id="500 within a watch"),
-        pytest.param(Watched(lambda _: Twice()), id="events that come three times"),
-        pytest.param(Watched(lambda _: Stale()), id="events followed by older ones"),
+        pytest.param(Watched(lambda _: Twice(), harmless=True), id="events that come three times"),
+        pytest.param(Watched(lambda _: Stale(), harmless=True), id="events followed by older ones"),
         pytest.param(Watched(lambda proxy: Reordered(proxy, seed=7)), id="events that overtake each other"),
         pytest.param(Watched(lambda _: Dropped(), late=True), id="events that never come"),
         pytest.param(Watched(lambda _: CutEvents()), id="watches cut in the middle"),
@@ -190,21 +191,24 @@ class Watched:
     ],
 )
 def test_watches(ground: Ground, case: Watched) -> None:
-    harm = case.harm(ground.proxy)
+    harm, restarts = case.harm(ground.proxy), ground.operator.metric(RESTARTS)
 
     ground.run(harm, changing=case.changing, late=case.late)
 
     assert harm.done
+    if case.harmless:
+        assert ground.operator.metric(RESTARTS) == restarts, "the store was behind, and the watches were begun anew"
 
 
 def test_what_is_deleted_while_nothing_is_watched(ground: Ground) -> None:
-    """A service and two children go between an expired watch and the next listing: no event ever tells of it."""
+    """A service and three children go between an expired watch and the next listing: no event ever tells of it."""
     gap = Gap()
 
     def unseen(there: Ground, scenario: Scenario) -> None:
         end_watches(there.proxy)
         there.until_unwatched()
         scenario.delete("apis/apps/v1", "deployments", "grows")
+        scenario.delete("api/v1", "services", "shrinks")
         scenario.delete("apis/fairlead.dev/v1alpha1", "inferenceservices", "goes")
         gap.over()
 
@@ -224,13 +228,9 @@ def test_a_write_that_never_succeeds_is_tried_ever_more_slowly(ground: Ground) -
         "swallowed": Swallowed(times=ALWAYS),
         "unanswered": AnswerLost(times=1),
     }
-    counted = ground.proxy.hooks = Counted(ByName(harms))
     #: More than the tries within one reconcile: the next one has to wait as well.
     enough = {"unanswered": 1, "throttled": THROTTLED_TRIES + 2}
-    namespace = "flood"
-    ground.observer.admin.namespace(namespace)
-    for name in harms:
-        ground.observer.admin.service(namespace, name)
+    counted = Counted(ByName(harms))
 
     def tries(name: str) -> list[float]:
         return [
@@ -243,23 +243,59 @@ def test_a_write_that_never_succeeds_is_tried_ever_more_slowly(ground: Ground) -
         few = {name: len(tries(name)) for name in harms if len(tries(name)) < enough.get(name, 4)}
         return f"tried {few}" if few else ""
 
-    ground.observer.until(lacking, WITHIN)
-    assert counted.flood() == ""
-    for name in harms:
-        times = tries(name)
-        # A quarter, half a second, and then the longest wait of the hurried operator: one second; and one look more.
-        assert len(times) <= times[-1] - times[0] + 4, name
-    assert all(later - sooner >= RETRY_AFTER for sooner, later in pairwise(tries("throttled"))), tries("throttled")
-    counted.inner = Hooks()
+    with ground.namespace("flood") as namespace:
+        ground.proxy.hooks = counted
+        for name in harms:
+            ground.observer.admin.service(namespace, name)
+        ground.observer.until(lacking, ground.within)
 
-    def unready(seen: Picture) -> str:
-        mine = [service for service in seen.services if place(service)[0] == namespace]
-        late = [place(one)[1] for one in mine if conditions(one).get("Ready", {}).get("status") != "True"]
-        return f"{late} are not Ready" if late or len(mine) < len(harms) else ""
+        assert counted.flood() == ""
+        for name in harms:
+            times = tries(name)
+            # A quarter, half a second, and then the longest wait of the hurried operator: one second; and one look more.
+            assert len(times) <= times[-1] - times[0] + 4, name
+        waits = [later - sooner for sooner, later in pairwise(tries("throttled"))]
+        assert min(waits) >= RETRY_AFTER, "throttled"
 
-    ground.observer.until(unready, WITHIN)
-    ground.observer.admin.ask("DELETE", f"/apis/fairlead.dev/v1alpha1/namespaces/{namespace}/inferenceservices")
-    assert ground.observer.wrong == []
+        counted.inner = Hooks()
+        ground.observer.until(lambda seen: unready(seen, namespace, len(harms)), ground.within)
+
+
+def test_what_is_as_it_should_be_is_left_alone(ground: Ground) -> None:
+    """Whatever makes the operator look again, it writes nothing."""
+    with ground.namespace("rest") as namespace:
+        scenario = Scenario(ground.observer.admin, namespace)
+        scenario.begin()
+        ground.observer.until(scenario.begun, ground.within)
+        ground.until_still()
+        written = len(ground.proxy.writes)
+
+        for look in range(LOOKS):
+            before = ground.outcome("Done")
+            for name in STAYING:
+                scenario.touch(name, str(look))
+            eventually(lambda before=before: ground.outcome("Done") >= before + len(STAYING), "a look at each")  # type: ignore[misc]
+
+        assert [str(write) for write in ground.proxy.writes[written:]] == []
+
+
+def test_many_at_once_are_served_at_the_rate_that_is_allowed(ground: Ground) -> None:
+    with ground.namespace("many") as namespace:
+        counted = ground.proxy.hooks = Counted()
+        for number in range(MANY):
+            ground.observer.admin.service(namespace, f"m{number}", replicas=0)
+
+        ground.observer.until(lambda seen: unready(seen, namespace, MANY), ground.within)
+
+        assert counted.flood() == ""
+        assert len(counted.asked) > BURST + ON_THE_WAY, "so few would not show it"
+
+
+def unready(seen: Picture, namespace: str, number: int) -> str:
+    """Which of the services are not Ready."""
+    mine = [service for service in seen.services if place(service)[0] == namespace]
+    late = [place(one)[1] for one in mine if conditions(one).get("Ready", {}).get("status") != "True"]
+    return f"of {len(mine)} services {late} are not Ready" if late or len(mine) < number else ""
 
 
 STORMS = [
@@ -293,7 +329,7 @@ def test_watches_that_never_live_are_begun_ever_more_slowly(
     def lacking(_: Picture) -> str:
         return f"{storm.done.total()} watches" if storm.done.total() < enough else ""
 
-    ground.observer.until(lacking, WITHIN)
+    ground.observer.until(lacking, ground.within)
     assert counted.flood() == ""
     for resource in WATCHED:
         for verb in ("list", "watch"):

@@ -1,0 +1,89 @@
+"""A harness that finds no bug in an operator that has one proves nothing: each breakage of fault_breakages.py is found."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fairlead_cli.local.controlplane import ControlPlane
+from proof import test_faults
+from proof.fault_breakages import BREAKAGES
+from proof.fault_ground import Ground, broken_ground
+from proof.harm import Harm, Refused, Swallowed, everything, writes
+from proof.proxy import Proxy
+from proof.requests import refusal
+from proof.results import FULL, Tally
+from proof.test_faults import Watched, broken, expired
+from proof.watch_harm import ExpiredPages, SlowLists, Stale
+
+#: Seconds: what is wrong for so long stays wrong, since an operator that is well needs less.
+ENOUGH = 45.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """`case` fails, and says `told`, a regular expression."""
+
+    case: Callable[[Ground], None]
+    told: str
+
+
+def requests(harm: Callable[[], Harm]) -> Callable[[Ground], None]:
+    return lambda ground: test_faults.test_requests(ground, harm)
+
+
+def watches(harm: Callable[[Proxy], Harm], **more: object) -> Callable[[Ground], None]:
+    return lambda ground: test_faults.test_watches(ground, Watched(harm, **more))  # type: ignore[arg-type]
+
+
+def storm(ground: Ground) -> None:
+    answers, cut, enough = test_faults.STORMS[0].values
+    test_faults.test_watches_that_never_live_are_begun_ever_more_slowly(ground, answers, cut, enough)  # type: ignore[arg-type]
+
+
+FOUND: dict[str, Found] = {
+    "blames the user": Found(requests(lambda: Refused(everything)), "is not Accepted"),
+    "writes status each time": Found(
+        test_faults.test_what_is_as_it_should_be_is_left_alone, "apply inferenceservices/status"
+    ),
+    "knows no limit": Found(
+        test_faults.test_many_at_once_are_served_at_the_rate_that_is_allowed, r"\d+ requests in \d+\.\d s"
+    ),
+    "watches without a pause": Found(storm, "(list|watch)"),
+    "loses what failed": Found(
+        requests(lambda: Refused(writes, answer=refusal(409, "Conflict"))), f"after {ENOUGH:.0f} s"
+    ),
+    "asks again at once": Found(
+        test_faults.test_a_write_that_never_succeeds_is_tried_ever_more_slowly, "conflicting|broken"
+    ),
+    "hears no retry after": Found(
+        test_faults.test_a_write_that_never_succeeds_is_tried_ever_more_slowly, "throttled|all"
+    ),
+    "takes a part for the whole": Found(watches(lambda _: ExpiredPages(), changing=expired), f"after {ENOUGH:.0f} s"),
+    "believes old news": Found(watches(lambda _: Stale(), harmless=True), ""),
+    "waits for ever": Found(requests(lambda: Swallowed(test_faults.SOME)), f"after {ENOUGH:.0f} s"),
+    "misses the unseen": Found(
+        test_faults.test_what_is_deleted_while_nothing_is_watched, f"after {ENOUGH:.0f} s: Service shrinks"
+    ),
+    "watches once": Found(watches(lambda _: SlowLists(), changing=broken), f"after {ENOUGH:.0f} s"),
+}
+#: For CI: what is found within seconds.
+QUICK = ("blames the user", "writes status each time")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("breakage", list(BREAKAGES) if FULL else QUICK)
+def test_a_broken_operator_is_found(
+    fault_plane: ControlPlane, fault_tally: Tally, tmp_path: Path, breakage: str
+) -> None:
+    found = FOUND[breakage]
+
+    with (
+        broken_ground(fault_plane, tmp_path, breakage, ENOUGH) as ground,
+        pytest.raises(AssertionError, match=found.told) as caught,
+    ):
+        found.case(ground)
+
+    print(f"{breakage}: {str(caught.value)[:300]}")
+    fault_tally.notes.append(f"an operator that {breakage}, on purpose, is found")

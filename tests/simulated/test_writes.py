@@ -1,0 +1,93 @@
+"""What each change costs in writes, from the API server's audit log: each child once, where it changes, and no pod that did not have to go."""
+
+from collections import Counter
+
+import pytest
+
+from api.audit import Audit
+from api.cluster import Kubectl, Manifest, conditions, eventually
+from api.operators import OperatorProcess
+from fairlead_cli.local.controlplane import ControlPlane
+from simulated.nodes import Pool
+
+STATUS = "patch inferenceservices/status"
+#: Status is written when something is news: at most so often beside four times for each pod that comes or goes.
+NEWS = 4
+#: How often hangs on moments.
+OF_MOMENTS = (STATUS, "create events")
+
+
+class Count:
+    """Writes of the session's operator in one namespace since it was made."""
+
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        self._audit = Audit(plane.audit_log)
+        self._namespace = namespace
+
+    def all(self) -> Counter[str]:
+        """By verb and resource."""
+        mine = (write for write in self._audit.writes() if write.namespace == self._namespace)
+        return Counter(f"{write.verb} {write.resource}" for write in mine)
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.timeout(240)
+def test_each_change_writes_each_child_once(
+    plane: ControlPlane, kubectl: Kubectl, pool: Pool, operator: OperatorProcess
+) -> None:
+    pool.add(8)
+
+    def came_to(replicas: int) -> bool:
+        found = kubectl.get("infs", "mistral") or {}
+        ready = conditions(found).get("Ready", {})
+        here = (ready.get("status"), ready.get("observedGeneration")) == ("True", found["metadata"]["generation"])
+        return here and len(kubectl.items("pod")) == found["status"]["replicas"] == replicas
+
+    def pods() -> set[str]:
+        return {pod["metadata"]["uid"] for pod in kubectl.items("pod")}
+
+    def step(patch: Manifest | None, replicas: int, news: int) -> dict[str, int]:
+        """Carry a change out; `news` is how many pods come or go. Returns the writes whose number hangs on no moment."""
+        count = Count(plane, kubectl.namespace)
+        looks = operator.metric('fairlead_reconcile_duration_seconds_count{outcome="Done"}') or 0
+        if patch is None:
+            kubectl.apply(pool.service(replicas=replicas))
+        else:
+            kubectl.patch("infs", "mistral", patch)
+        eventually(lambda: came_to(replicas), f"{replicas} replicas")
+        eventually(
+            lambda: (operator.metric('fairlead_reconcile_duration_seconds_count{outcome="Done"}') or 0) > looks,
+            "a look",
+        )
+        written = count.all()
+        print(patch, dict(written))
+        assert written[STATUS] <= NEWS + 4 * news
+        return {what: number for what, number in written.items() if what not in OF_MOMENTS}
+
+    assert step(None, 2, news=2) == {
+        "patch controllerrevisions": 1,
+        "patch configmaps": 1,
+        "patch services": 1,
+        "patch poddisruptionbudgets": 1,
+        "patch deployments": 1,
+    }
+
+    first = pods()
+    noted = {"metadata": {"labels": {"team": "nlp"}, "annotations": {"note": "keep"}}}
+    assert step(noted, 2, news=0) == {}
+    assert pods() == first, "a label makes no pod anew"
+
+    assert step({"spec": {"replicas": 3}}, 3, news=1) == {"patch deployments": 1}
+    assert pods() > first, "more replicas leave those there are"
+
+    third = pods()
+    assert step({"spec": {"replicas": 1}}, 1, news=2) == {"patch deployments": 1, "delete poddisruptionbudgets": 1}
+    assert pods() < third
+
+    fourth = pods()
+    assert step({"spec": {"engine": {"maxNumSeqs": 8}}}, 1, news=2) == {
+        "patch controllerrevisions": 1,
+        "patch configmaps": 1,
+        "patch deployments": 1,
+    }
+    assert not pods() & fourth, "another engine is another pod"
