@@ -28,7 +28,7 @@ BURST = 2 * RATE
 #: Requests that may have been allowed before the count began: one of each worker and of each watch, and some.
 ON_THE_WAY = 20
 #: Looks that have to show the same before it counts as the end.
-SETTLED = 15
+SETTLED = 8
 #: The operator with shorter waits, for CI: what takes a minute to be noticed takes some seconds. Only the Lease is held more
 #: patiently: on a machine that stands still for ten seconds the process would end.
 HURRIED = """
@@ -36,7 +36,7 @@ import runpy
 from fairlead_operator.controller import cluster, freshness, informer, lease, workqueue
 cluster.REQUEST_TIMEOUT, cluster.WRITE_TIMEOUT = 4.0, 2
 freshness.INTERVAL, freshness.RETRY, freshness.PATIENCE = 5.0, 1.0, 5.0
-informer.REQUEST_TIMEOUT, informer.SILENCE, informer.LONGEST_WAIT = 4.0, 6.0, 4.0
+informer.REQUEST_TIMEOUT, informer.SILENCE, informer.LONGEST_WAIT, informer.STOP_TIMEOUT = 4.0, 6.0, 4.0, 4.0
 workqueue.LONGEST_BACKOFF = 1.0
 lease.DURATION, lease.RENEW_DEADLINE, lease.TICK_DEADLINE = 60, 40.0, 20.0
 """

@@ -14,7 +14,7 @@ from api.client import connect
 from proof.invariants import Manifest, Past, Picture, is_ready, service_of, violations
 
 #: Seconds between looks.
-PERIOD = 0.2
+PERIOD = 0.4
 #: Tries of a request that the API server is too busy for.
 BUSY_TRIES = 100
 GROUP = "apis/fairlead.dev/v1alpha1"

@@ -1,5 +1,8 @@
 """A harness that finds no bug in an operator that has one proves nothing: each breakage of fault_breakages.py is found."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +12,7 @@ import pytest
 from fairlead_cli.local.controlplane import ControlPlane
 from proof import test_faults
 from proof.fault_breakages import BREAKAGES
-from proof.fault_ground import Ground, broken_ground
+from proof.fault_ground import TESTS, Ground, broken_ground
 from proof.harm import Harm, Refused, Swallowed, everything, writes
 from proof.proxy import Proxy
 from proof.requests import refusal
@@ -70,6 +73,15 @@ FOUND: dict[str, Found] = {
 }
 #: For CI: what is found within seconds.
 QUICK = ("blames the user", "writes status each time")
+
+
+def test_each_breakage_breaks_something_that_is_there() -> None:
+    """In a process of its own. What is found by which case is told for each."""
+    program = "from proof.fault_breakages import BREAKAGES\nfor broken in BREAKAGES.values(): broken()"
+
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": str(TESTS)})
+
+    assert FOUND.keys() == BREAKAGES.keys()
 
 
 @pytest.mark.timeout(300)

@@ -153,6 +153,7 @@ class Informer:
         """Runs in the thread. The flag belongs to kopf's loop, so that waiting for it takes no thread that could hang."""
         flag = asyncio.Event()
         inner = asyncio.get_running_loop()
+        inner.set_exception_handler(_complaint)
 
         def stop() -> None:
             if not inner.is_closed():
@@ -249,6 +250,14 @@ class Informer:
             await asyncio.wait_for(self._ended.wait(), STOP_TIMEOUT)
         except TimeoutError:
             log.warning("the watches did not end within %.0f s; the process ends without them", STOP_TIMEOUT)
+
+
+def _complaint(_: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """Of kopf's loop: no bug of ours, and what matters is what ends kopf.
+
+    A callback of kopf 1.45 (stream in clients/api.py) fails whenever it ends while a watch waits for its answer.
+    """
+    log.warning("the watches: %s: %r", context["message"].partition("\n")[0], context.get("exception"))
 
 
 def slim(obj: Mapping[str, Any]) -> Manifest:

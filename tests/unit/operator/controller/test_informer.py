@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -24,12 +25,13 @@ POD_LIST, POD_WATCH = ("/api/v1/pods", False), ("/api/v1/pods", True)
 
 
 class Api:
-    """Serves every watched kind; pods are as `pods` says. `watch` answers each watch."""
+    """Serves every watched kind; pods are as `pods` says. `watch` answers each watch; when `silent` none is answered."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, bool]] = []
         self.pods: list[dict[str, Any]] = []
         self.watch: Callable[[], web.Response | None] = lambda: None
+        self.silent = False
         self.over = asyncio.Event()
 
     def times(self, what: tuple[str, bool]) -> int:
@@ -39,6 +41,8 @@ class Api:
         path, watched = request.path, "watch" in request.query
         self.asked.append((path, watched))
         if watched:
+            if self.silent:
+                await self.over.wait()
             answer = self.watch()
             if answer is not None:
                 return answer
@@ -167,3 +171,16 @@ async def test_an_error_within_a_watch_starts_kopf_anew(
     await until(lambda: api.times(POD_LIST) == 2)
 
     assert informer.metrics.watch_restarts._value.get() == 1
+
+
+async def test_an_end_while_watches_wait_for_their_answer_is_no_error(
+    api: Api, informer: Informer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A callback of kopf fails then, and asyncio tells so with a traceback."""
+    api.silent = True
+    await until(lambda: api.times(POD_WATCH) == 1)
+
+    informer.restart()
+
+    await until(lambda: "the watches: Exception in callback" in caplog.text)
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.WARNING] == []
