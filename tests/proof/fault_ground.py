@@ -113,10 +113,10 @@ class Ground:
                 self.observer.until(lambda seen: differences(self.undisturbed, scenario.state(seen)), self.within)
             else:
                 self.undisturbed = self._settled(scenario)
-        assert counted.flood() == ""
+        assert not counted.flood(), counted.flood()
         assert self.rejected == rejected, "a fault was taken for the user's"
-        assert unfit(self.operator.log, said) == []
-        assert self.told_to_users(scenario.namespace) == []
+        for wrong in (unfit(self.operator.log, said), self.told_to_users(scenario.namespace)):
+            assert not wrong, wrong
 
     def _settled(self, scenario: Scenario) -> dict[str, object]:
         """The state once it has been the same for some looks in a row."""
@@ -141,7 +141,7 @@ class Ground:
         finally:
             self.proxy.hooks = Hooks()
             self.observer.admin.ask("DELETE", f"/{GROUP}/namespaces/{whole}/inferenceservices")
-        assert self.observer.wrong == []
+        assert not self.observer.wrong, self.observer.wrong
 
     def until_still(self) -> None:
         """Until nothing was written for some looks."""

@@ -101,7 +101,8 @@ def _service(service: Manifest, past: Past) -> Iterator[str]:
     for owner, seen in ((title, status), *((f"{title} {kind}", item) for kind, item in found.items())):
         if seen.get("observedGeneration", 0) > generation:
             yield f"{owner} observed generation {seen['observedGeneration']} of {generation}"
-    if found.get("Ready", {}).get("status") == "True" and place(service) not in past.served:
+    wanted = service.get("spec", {}).get("replicas", 1)
+    if wanted and found.get("Ready", {}).get("status") == "True" and place(service) not in past.served:
         yield f"{title} is Ready and never had a Ready pod"
     accepted = found.get("Accepted", {})
     if accepted.get("status") == "False":

@@ -119,7 +119,7 @@ class Observer:
         while True:
             if self._failure is not None:
                 raise self._failure
-            assert self.wrong == []
+            assert not self.wrong, self.wrong
             looks = self.looks
             lacking = holds(self.last)
             if not lacking:

@@ -212,6 +212,7 @@ def test_what_is_deleted_while_nothing_is_watched(ground: Ground) -> None:
         scenario.delete("apis/apps/v1", "deployments", "grows")
         scenario.delete("api/v1", "services", "shrinks")
         scenario.delete("apis/fairlead.dev/v1alpha1", "inferenceservices", "goes")
+        eventually(lambda: gap.done, "a list or a watch that does not get through")
         gap.over()
 
     ground.run(gap, changing=unseen, late=True)
@@ -315,6 +316,7 @@ STORMS = [
 def test_watches_that_never_live_are_begun_ever_more_slowly(
     ground: Ground, answers: dict[str, Answer], cut: frozenset[str], enough: int
 ) -> None:
+    ground.observer.wrong.clear()
     storm = Storm(answers, cut)
     counted = ground.proxy.hooks = Counted(storm)
     end_watches(ground.proxy, BROKEN)

@@ -20,15 +20,19 @@ class TokenBucket:
     def reserve(self) -> float:
         """Take one token, in advance if need be; returns how many seconds to wait before using it."""
         with self._lock:
-            now = self._now()
-            self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
-            self._filled = max(self._filled, now)
+            self._fill()
             self._tokens -= 1.0
             return max(0.0, -self._tokens / self._rate)
+
+    def _fill(self) -> None:
+        now = self._now()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
+        self._filled = max(self._filled, now)
 
     def pause(self, seconds: float) -> None:
         """The server asked for silence (Retry-After): no token is given out before that."""
         with self._lock:
+            self._fill()  # the time until now is not part of the silence
             self._tokens = min(self._tokens, -seconds * self._rate)
 
     async def take(self) -> None:

@@ -29,3 +29,15 @@ def test_the_servers_retry_after_is_kept() -> None:
     assert bucket.reserve() == pytest.approx(2.1)
     clock.time += 3
     assert bucket.reserve() == 0
+
+
+def test_a_silence_begins_when_it_is_asked_for() -> None:
+    """Not when the last token was taken: the request that is answered so may have been on its way for long."""
+    clock = Clock()
+    bucket = TokenBucket(rate=10, burst=5, now=clock)
+    bucket.reserve()
+    clock.time += 3
+
+    bucket.pause(2)
+
+    assert bucket.reserve() == pytest.approx(2.1)
