@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api import access
+from api.access import SYSTEM
 from api.cluster import eventually
 from api.conftest import install
 from api.operators import OperatorProcess, operator_on
 from fairlead_cli.local import binaries, components, controlplane
 from fairlead_cli.local.controlplane import ControlPlane
+from fairlead_operator.core import names
 from proof.invariants import INJECTED, Picture, place
 from proof.observer import GROUP, Admin, Observer
 from proof.proxy import Hooks, Proxy
@@ -238,6 +240,8 @@ def broken_ground(plane: ControlPlane, folder: Path, breakage: str, within: floa
     ):
         yield found
         found.operator.end(signal.SIGKILL)
+        # Or the next one waits until it has expired.
+        admin.delete(f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/{names.LEASE}")
         eventually(lambda: not _left(admin.picture()), "the end of all services", within)
 
 
