@@ -238,11 +238,13 @@ def broken_ground(plane: ControlPlane, folder: Path, breakage: str, within: floa
         _operated(plane, folder, breakage.replace(" ", "-"), program, within, PYTHONPATH=str(TESTS)) as found,
         closing(Admin(plane.kubeconfig)) as admin,
     ):
-        yield found
-        found.operator.end(signal.SIGKILL)
-        # Or the next one waits until it has expired.
-        admin.delete(f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/{names.LEASE}")
-        eventually(lambda: not _left(admin.picture()), "the end of all services", within)
+        try:
+            yield found
+        finally:
+            found.operator.end(signal.SIGKILL)
+            # Or the next one waits until it has expired.
+            admin.delete(f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/{names.LEASE}")
+            eventually(lambda: not _left(admin.picture()), "the end of all services", within)
 
 
 @contextmanager
