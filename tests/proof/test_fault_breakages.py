@@ -61,11 +61,13 @@ FOUND: dict[str, Found] = {
         test_faults.test_a_write_that_never_succeeds_is_tried_ever_more_slowly, "conflicting|broken|cut|requests in"
     ),
     "hears no retry after": Found(test_faults.test_a_busy_server_is_left_alone_for_as_long_as_it_asks, ">= 2"),
-    "takes a part for the whole": Found(watches(lambda _: ExpiredPages(), changing=expired), f"after {ENOUGH:.0f} s"),
+    "takes a part for the whole": Found(
+        watches(lambda _: ExpiredPages(), changing=expired, late=True), f"after {ENOUGH:.0f} s"
+    ),
     "believes old news": Found(watches(lambda _: Stale(), harmless=True), ""),
     "waits for ever": Found(requests(lambda: Swallowed(test_faults.SOME)), f"after {ENOUGH:.0f} s"),
     "misses the unseen": Found(
-        test_faults.test_what_is_deleted_while_nothing_is_watched, f"after {ENOUGH:.0f} s: Service shrinks"
+        test_faults.test_what_is_deleted_while_nothing_is_watched, f"after {ENOUGH:.0f} s: Service"
     ),
     "watches once": Found(watches(lambda _: SlowLists(), changing=broken), f"after {ENOUGH:.0f} s"),
 }

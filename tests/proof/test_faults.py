@@ -177,7 +177,9 @@ class Watched:
 
 WATCHES = [
     pytest.param(Watched(lambda _: SlowLists(), expired), id="410, and slow lists"),
-    pytest.param(Watched(lambda _: ExpiredPages(), expired), id="410, and a continue token that has expired"),
+    pytest.param(
+        Watched(lambda _: ExpiredPages(), expired, late=True), id="410, and a continue token that has expired"
+    ),
     pytest.param(Watched(lambda _: SlowLists(), broken), id="500 within a watch"),
     pytest.param(Watched(lambda _: Stale(), harmless=True), id="events followed by older ones"),
     pytest.param(Watched(lambda proxy: Reordered(proxy, seed=7)), id="events that overtake each other"),
