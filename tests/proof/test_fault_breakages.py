@@ -64,7 +64,7 @@ FOUND: dict[str, Found] = {
     "takes a part for the whole": Found(
         watches(lambda _: ExpiredPages(), changing=expired, late=True), f"after {ENOUGH:.0f} s"
     ),
-    "believes old news": Found(watches(lambda _: Stale(), harmless=True), ""),
+    "believes old news": Found(watches(lambda _: Stale(), harmless=True), "begun anew|after"),
     "waits for ever": Found(requests(lambda: Swallowed(test_faults.SOME)), f"after {ENOUGH:.0f} s"),
     "misses the unseen": Found(
         test_faults.test_what_is_deleted_while_nothing_is_watched, f"after {ENOUGH:.0f} s: Service"
