@@ -66,7 +66,7 @@ class _KnownError(Exception):
 def _run(writer: StateWriter) -> int:
     from prometheus_client import REGISTRY  # noqa: PLC0415
 
-    from fairlead_runtime import arguments, engine_shim, revision  # noqa: PLC0415
+    from fairlead_runtime import arguments, engine_shim, processors, revision  # noqa: PLC0415
     from fairlead_runtime.metrics import Metrics, serve_on_socket  # noqa: PLC0415
 
     metrics = Metrics(REGISTRY)
@@ -74,6 +74,7 @@ def _run(writer: StateWriter) -> int:
         serve_on_socket(Path(socket_path), REGISTRY)
     config = _config()
     os.environ.update(arguments.build_environment(config, os.environ))
+    os.environ.update(processors.environment(config, processors.found(), os.environ))
     config = revision.settled(config, os.environ)
     argv = arguments.build_argv(config, os.environ)
     functions = engine_shim.load()

@@ -1,6 +1,8 @@
 """A runtime that serves behind a key, and what requests leave in its engine."""
 
 import contextlib
+import json
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,3 +61,34 @@ def seen_in_the_engine(runtime: Started, route: str, body: object, headers: Mapp
         until(lambda: runtime.sample("vllm:kv_cache_usage_perc") > 0, "pages in use", 5)
         assert not answer.done()
         return answer.result()
+
+
+def stream(runtime: Started, lines: list[str], started: threading.Barrier, tokens: int) -> None:
+    body = {**LONG, "max_tokens": tokens, "stream": True}
+    with runtime.client() as client, client.stream("POST", "/v1/completions", json=body) as answer:
+        for line in answer.iter_lines():
+            if not lines:
+                started.wait(60)
+            if line:
+                lines.append(line)
+
+
+@contextlib.contextmanager
+def three_streams(runtime: Started, tokens: int = LONG["max_tokens"]) -> Iterator[list[list[str]]]:
+    """Their lines; inside, all three have begun; after, all have ended."""
+    streams: list[list[str]] = [[], [], []]
+    started = threading.Barrier(4)
+    threads = [threading.Thread(target=stream, args=(runtime, lines, started, tokens)) for lines in streams]
+    for thread in threads:
+        thread.start()
+    started.wait(60)
+    yield streams
+    for thread in threads:
+        thread.join(60)
+
+
+def finish_reasons(lines: list[str]) -> list[str]:
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line != "data: [DONE]"]
+    return [
+        choice["finish_reason"] for event in events for choice in event.get("choices", ()) if choice["finish_reason"]
+    ]

@@ -190,15 +190,6 @@ CASES = (
     ),
     Case("an adapter's rank above the limit", adapter_of_rank_8, "BadArgument", FIELD_ARGS, "rank is 8", "--max-lora-rank=8"),
     Case(
-        "an engine that is killed while it serves",
-        engine(),
-        "EngineDied",
-        "",
-        "SIGKILL",
-        act=when_ready(signal.SIGKILL, CORE),
-        within=60,
-    ),
-    Case(
         "a worker with a segmentation fault while it serves",
         engine(),
         "EngineDied",

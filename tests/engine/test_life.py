@@ -1,6 +1,7 @@
-"""A start that succeeds: probes from the first second to saturation, the ledger, and a first answer that is as quick as the next."""
+"""One runtime from its first second to its last: probes while it loads and while it is saturated, the ledger, the first answer, SIGTERM."""
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from asking import until
 
+from .serving import finish_reasons, three_streams
 from .starts import Started, configured, give_way, started
 
 pytestmark = pytest.mark.timeout(400)
@@ -152,3 +154,18 @@ def test_the_ledger_holds_every_step_and_adds_up(start: Start) -> None:
 def test_the_first_answer_is_about_as_quick_as_the_next_ones(start: Start) -> None:
     # Without the warm-up the first one takes 42 ms where the next take 5 to 9; with it 11.
     assert start.first < 3 * max(start.later)
+
+
+def test_sigterm_loses_nothing(start: Start) -> None:
+    runtime = start.runtime
+    give_way(runtime.processes("EngineCore"))
+    with three_streams(runtime) as streams:
+        runtime.process.send_signal(signal.SIGTERM)
+        with runtime.client() as client:
+            until(lambda: client.get("/health").headers.get("connection") == "close", "a lame duck", 3)
+            assert client.post("/generate", json={"prompt": "fairlead", "max_tokens": 2}).status_code == 200
+
+    for lines in streams:
+        assert (finish_reasons(lines), lines[-1]) == (["length"], "data: [DONE]")
+    assert runtime.process.wait(30) == 0
+    assert not runtime.termination.exists() or runtime.termination.read_text() == ""

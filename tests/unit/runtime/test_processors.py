@@ -1,0 +1,82 @@
+"""How many processors an engine takes, and when it is bound to them."""
+
+from pathlib import Path
+
+import pytest
+
+from fairlead_runtime.config import RuntimeConfig
+from fairlead_runtime.processors import Processors, environment, found
+
+
+def config(device: str = "CPU", **parallelism: int) -> RuntimeConfig:
+    return RuntimeConfig.model_validate(
+        {"model": {"servedName": "tiny", "path": "/model"}, "device": device, "parallelism": parallelism}
+    )
+
+
+SHARED = Processors(online=16, allowed=16, cores=8)
+
+
+@pytest.mark.parametrize(
+    ("asked", "processors", "environ", "added"),
+    [
+        pytest.param(config(), SHARED, {}, ("nobind", "7"), id="all cores but one"),
+        pytest.param(config(tensor=2), SHARED, {}, ("nobind", "3"), id="a part for each worker"),
+        pytest.param(config(tensor=2, pipeline=2), SHARED, {}, ("nobind", "1"), id="of stages too"),
+        pytest.param(config(), Processors(2, 2, 1), {}, ("nobind", "1"), id="never none"),
+        pytest.param(config(), Processors(16, 16, 8, limit=2.5), {}, ("nobind", "2"), id="the pod's limit"),
+        pytest.param(
+            config(), Processors(16, 16, 8, limit=64), {}, ("nobind", "7"), id="a limit above the node's cores"
+        ),
+        pytest.param(config(), Processors(16, 4, 4), {}, None, id="processors of its own"),
+        pytest.param(config(), SHARED, {"VLLM_CPU_OMP_THREADS_BIND": "0-3"}, None, id="bound by the user"),
+        pytest.param(config(), SHARED, {"OMP_NUM_THREADS": "5"}, ("nobind", "5"), id="counted by the user"),
+        pytest.param(config("Accelerator"), SHARED, {}, None, id="an accelerator"),
+    ],
+)
+def test_an_engine_is_bound_only_to_processors_of_its_own(
+    asked: RuntimeConfig, processors: Processors, environ: dict[str, str], added: tuple[str, str] | None
+) -> None:
+    bind, threads = ("VLLM_CPU_OMP_THREADS_BIND", "OMP_NUM_THREADS")
+
+    assert environment(asked, processors, environ) == (dict(zip((bind, threads), added, strict=True)) if added else {})
+
+
+def machine(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text + "\n")
+    return folder
+
+
+TOPOLOGY = {
+    "devices/system/cpu/online": "0-3,8",
+    **{
+        f"devices/system/cpu/cpu{number}/topology/thread_siblings_list": pair
+        for pair in ("0,2", "1,3", "8")
+        for number in pair.split(",")
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit"),
+    [
+        ({}, None),
+        ({"fs/cgroup/cpu.max": "max 100000"}, None),
+        ({"fs/cgroup/cpu.max": "150000 100000"}, 1.5),
+        ({"fs/cgroup/cpu/cpu.cfs_quota_us": "-1", "fs/cgroup/cpu/cpu.cfs_period_us": "100000"}, None),
+        ({"fs/cgroup/cpu/cpu.cfs_quota_us": "200000", "fs/cgroup/cpu/cpu.cfs_period_us": "100000"}, 2.0),
+    ],
+)
+def test_a_machine_is_read(tmp_path: Path, limits: dict[str, str], limit: float | None) -> None:
+    root = machine(tmp_path, TOPOLOGY | limits)
+
+    assert found(root, frozenset({0, 1, 2, 3, 8})) == Processors(online=5, allowed=5, cores=3, limit=limit)
+    assert found(root, frozenset({0, 2, 8})).shared is False
+
+
+def test_a_machine_that_tells_nothing_has_the_processors_of_this_process(tmp_path: Path) -> None:
+    told = found(tmp_path, frozenset({0, 1}))
+
+    assert (told.allowed, told.cores, told.limit) == (2, 2, None)
