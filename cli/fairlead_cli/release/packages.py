@@ -21,8 +21,8 @@ def build(source: Source, out: Path, progress: Progress = silent) -> tuple[Path,
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         source.unpack(copy)
-        wheel = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(out)]
-        chart = [str(helm), "package", "charts/fairlead", "--destination", str(out)]
+        wheel = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(out.absolute())]
+        chart = [str(helm), "package", "charts/fairlead", "--destination", str(out.absolute())]
         for command in (wheel, chart):
             _run(command, copy, source.epoch)
     made = out / f"fairlead-{source.version}-py3-none-any.whl", out / f"fairlead-{source.version}.tgz"
