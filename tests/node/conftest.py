@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from fairlead_cli import images
 from fairlead_cli.demo.kubectl import Kubectl
 from fairlead_cli.local import cluster, stack
 from fairlead_cli.local.stack import Stack
+
+from . import scripted_image, wrong_specs
 
 NAMESPACE = "node-tests"
 #: Seconds until an engine on two busy cores has answered, or has failed.
@@ -54,14 +57,35 @@ def model(local: Stack) -> str:
 
 
 @pytest.fixture(scope="session")
+def scripted(local: Stack) -> dict[str, Any]:
+    """The part of a spec that makes a service's engine a script: its pods are ready in seconds, and every token is known."""
+    image = scripted_image.build(lambda line: print(line, flush=True))
+    images.load(local.cluster, {"scripted": image})
+    return {
+        "image": image.ref,
+        "engine": {"maxModelLen": 4096, "maxNumSeqs": 1024, "extraArgs": []},
+        "resources": {"cpu": "50m", "memory": "512Mi"},
+    }
+
+
+@pytest.fixture(scope="session")
 def served(kubectl: Kubectl, model: str) -> str:
     """The address of a service that is Ready and guarded by the key `first-key`."""
     apply(kubectl, secret("keys", keys="first-key\nsecond-key\n"))
-    # Less than the minute after which an engine counts as stuck.
+    # Less than the minute after which an engine counts as stuck, and ten times what an answer takes beside engines that start.
     serving = {"apiKeySecretRef": {"name": "keys", "key": "keys"}, "requestTimeoutSeconds": 50}
     apply(kubectl, service("speaker", model, serving=serving))
     kubectl.run("wait", "--for=condition=Ready", "infs/speaker", f"--timeout={ENGINE_WITHIN}s")
     return f"http://{kubectl.get('service', 'speaker')['spec']['clusterIP']}"
+
+
+@pytest.fixture(scope="session")
+def wrong(kubectl: Kubectl, model: str) -> Iterator[None]:
+    """All specs that cannot work, at once: each pod is busy with imports for most of its short life."""
+    with wrong_specs.registry() as registry:
+        for name, spec in wrong_specs.by_name(registry).items():
+            apply(kubectl, service(name, spec.pop("uri", model), **spec))
+        yield
 
 
 def apply(kubectl: Kubectl, manifest: dict[str, Any]) -> None:

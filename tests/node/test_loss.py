@@ -12,12 +12,10 @@ from typing import Any
 
 import pytest
 
-from fairlead_cli import images
 from fairlead_cli.demo.kubectl import Kubectl
-from fairlead_cli.local.stack import Stack
 from serving.load import Clients, Counts, under, under_way
 
-from . import operator_pod, pods, scripted_image
+from . import operator_pod, pods
 from .conftest import apply, service
 
 pytestmark = pytest.mark.timeout(300)
@@ -32,19 +30,9 @@ WITHIN = 150
 
 
 @pytest.fixture(scope="module")
-def address(local: Stack, kubectl: Kubectl, model: str) -> Iterator[tuple[str, int]]:
+def address(kubectl: Kubectl, model: str, scripted: dict[str, Any]) -> Iterator[tuple[str, int]]:
     """Of a service with three replicas that are ready."""
-    image = scripted_image.build(lambda line: print(line, flush=True))
-    images.load(local.cluster, {"scripted": image})
-    manifest = service(
-        NAME,
-        model,
-        image=image.ref,
-        replicas=REPLICAS,
-        engine={"maxModelLen": 4096, "maxNumSeqs": 1024, "extraArgs": []},
-        serving={"requestTimeoutSeconds": 60},
-        resources={"cpu": "50m", "memory": "512Mi"},
-    )
+    manifest = service(NAME, model, **scripted, replicas=REPLICAS, serving={"requestTimeoutSeconds": 60})
     operator_pod.wait_to_lead(kubectl)
     apply(kubectl, manifest)
     pods.wait_ready(kubectl, NAME, WITHIN, REPLICAS)

@@ -12,7 +12,7 @@ from api.audit import Audit, Write
 from fairlead_cli.demo.kubectl import Kubectl
 from fairlead_cli.local.stack import Stack
 
-from . import operator_pod
+from . import operator_pod, pods
 from .conftest import ENGINE_WITHIN, apply, service
 
 pytestmark = pytest.mark.timeout(1500)
@@ -41,8 +41,7 @@ def identities(kubectl: Kubectl, name: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def restarts(kubectl: Kubectl, name: str) -> int:
-    pods = children(kubectl, name)["pods"]
-    return sum(row["restartCount"] for pod in pods for row in pod["status"].get("containerStatuses", []))
+    return sum(pods.restarts(pod) for pod in pods.of(kubectl, name))
 
 
 def eventually(condition: Callable[[], bool], what: str, within: float = ENGINE_WITHIN) -> None:
@@ -66,7 +65,9 @@ def gone(kubectl: Kubectl, name: str) -> bool:
 
 
 @pytest.mark.usefixtures("served")
-def test_killed_at_ten_random_moments_the_operator_ends_where_it_would_have_ended(kubectl: Kubectl, model: str) -> None:
+def test_killed_at_ten_random_moments_the_operator_ends_where_it_would_have_ended(
+    kubectl: Kubectl, model: str, scripted: dict[str, Any]
+) -> None:
     moments = random.Random(SEED)
     untouched = identities(kubectl, "speaker")
 
@@ -78,7 +79,7 @@ def test_killed_at_ten_random_moments_the_operator_ends_where_it_would_have_ende
         )
 
     def applied(name: str) -> tuple[Callable[[], object], Callable[[], bool], str]:
-        manifest = service(name, model)
+        manifest = service(name, model, **scripted)
         return lambda: apply(kubectl, manifest), lambda: replicas(kubectl, name, 1), f"{name} applied"
 
     def deleted(name: str) -> tuple[Callable[[], object], Callable[[], bool], str]:

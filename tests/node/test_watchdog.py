@@ -23,6 +23,8 @@ REASON = "EngineStalled"
 FOUND_WITHIN = 120
 
 
+# The specs that cannot work come to their ends meanwhile: all that happens here takes a minute of waiting.
+@pytest.mark.usefixtures("wrong")
 def test_an_engine_that_hangs_is_found_and_started_again(
     served: str, kubectl: Kubectl, capsys: pytest.CaptureFixture[str]
 ) -> None:

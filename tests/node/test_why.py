@@ -28,7 +28,8 @@ def fairlead(kubectl: Kubectl, *arguments: str) -> subprocess.CompletedProcess[s
 def test_what_why_says_makes_a_cache_that_is_too_small_serve(kubectl: Kubectl, model: str) -> None:
     # The engine is given room for some 512 tokens, and asked for 1024.
     apply(kubectl, service("narrow", model, engine={"kvCacheMemory": "1Mi"}))
-    wait_for_reason(kubectl, "narrow", "EngineHealthy", "KVCacheTooSmall")
+    found = wait_for_reason(kubectl, "narrow", "EngineHealthy", "KVCacheTooSmall")
+    assert "spec.engine.maxModelLen" in found["message"]
 
     done = fairlead(kubectl, "why", "narrow", "-o", "json")
     log = fairlead(kubectl, "logs", "narrow", "--tail=200")

@@ -27,7 +27,7 @@ ARRIVAL_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class Clients:
-    """How many ask at a time, each the next request as soon as it has the answer of the last.
+    """How many ask at a time, each the next request `pause` seconds after it has the answer of the last.
 
     pooled, fresh: streams, on a kept connection and on one of its own. library: streams of the openai client with its pool.
     whole, batches: /generate and /generate/batch, half of each on a kept connection. tokens: shortest and longest stream.
@@ -42,6 +42,7 @@ class Clients:
     tokens: tuple[int, int] = (10, 24)
     scripted: bool = True
     key: str = ""
+    pause: float = 0
 
 
 @dataclass(frozen=True)
@@ -143,12 +144,15 @@ class Load:
             said_no = answer.status in {429, 503} or "ConnectionRefused" in answer.broken
             lost = _how(problem, began=answer.status == 200, said_no=said_no)
             self.counts.seen.append(Seen(kind, asked, first or ended, ended, problem, lost))
-            if problem:
-                await asyncio.sleep(1)  # one line for each second is enough to see what happened
             if not kept:
                 connection.close()
+            await self._think(problem)
             turn += 1
         connection.close()
+
+    async def _think(self, problem: str) -> None:
+        """What a client does before it asks again. One failure for each second is enough to see what happened."""
+        await asyncio.sleep(max(self._clients.pause, 1.0 if problem else 0.0))
 
     def _tokens(self, turn: int) -> int:
         """Another number for each request, so that an answer that is another's does not pass."""
@@ -203,8 +207,7 @@ class Load:
                 while not self._stop.is_set():
                     seen = await self._ask_library(client, turn, number)
                     self.counts.seen.append(seen)
-                    if seen.problem:
-                        await asyncio.sleep(1)
+                    await self._think(seen.problem)
                     turn += 1
 
             yield repeat
