@@ -24,9 +24,8 @@ from proof.requests import Answer, Manifest, Request
 from proof.scenario import Scenario, differences
 from proof.watch_harm import WATCHED
 
-#: Requests of the operator per second, but the Lease's, and how many may come at once: settings.py says twice as many.
+#: Requests of the operator per second, but the Lease's; operator.py lets twice as many come at once.
 RATE = 30
-BURST = 2 * RATE
 #: Requests that may have been allowed before the count began: one of each worker and of each watch, and some.
 ON_THE_WAY = 20
 #: Looks that have to show the same before it counts as the end.
@@ -58,6 +57,8 @@ class Counted(Hooks):
     """Counts what the operator asks, but of its Lease, and does the harm of `inner`."""
 
     inner: Hooks = field(default_factory=Hooks)
+    #: Requests per second that are allowed; twice as many may come at once.
+    rate: int = RATE
     #: Time, in monotonic seconds, and request, as they came.
     asked: list[tuple[float, Request]] = field(default_factory=list)
 
@@ -75,7 +76,7 @@ class Counted(Hooks):
     def flood(self) -> str:
         """What is too much, by the operator's own figure; nothing when it kept to it."""
         seconds = time.monotonic() - self.asked[0][0] if self.asked else 0.0
-        allowed = BURST + RATE * seconds + ON_THE_WAY
+        allowed = 2 * self.rate + self.rate * seconds + ON_THE_WAY
         return "" if len(self.asked) <= allowed else f"{len(self.asked)} requests in {seconds:.1f} s"
 
 
@@ -89,6 +90,7 @@ class Ground:
     observer: Observer
     within: float
     name: str = "faults"
+    rate: int = RATE
     #: How it all ends without faults.
     undisturbed: dict[str, object] = field(default_factory=dict)
     _runs: int = 0
@@ -100,7 +102,7 @@ class Ground:
         self._runs += 1
         said = self.operator.log.stat().st_size
         rejected = self.rejected
-        counted = Counted(Hooks() if late else harm)
+        counted = Counted(Hooks() if late else harm, self.rate)
         with self.namespace(str(self._runs)) as namespace:
             scenario = Scenario(self.observer.admin, namespace)
             self.proxy.hooks = counted
@@ -222,7 +224,7 @@ def _left(seen: Picture) -> str:
 def ground(plane: ControlPlane, folder: Path, *, hurried: bool, within: float) -> Iterator[Ground]:
     """An operator that leads, and that is well in the end."""
     program = ("-c", HURRIED + RUN) if hurried else ("-m", "fairlead_operator")
-    with _operated(plane, folder, "faults", program, within) as found:
+    with _operated(plane, folder, "faults", program, within, RATE) as found:
         found.run(Hooks())
         yield found
         found.observer.wrong.clear()
@@ -231,11 +233,11 @@ def ground(plane: ControlPlane, folder: Path, *, hurried: bool, within: float) -
 
 
 @contextmanager
-def broken_ground(plane: ControlPlane, folder: Path, breakage: str, within: float) -> Iterator[Ground]:
+def broken_ground(plane: ControlPlane, folder: Path, breakage: str, within: float, rate: int) -> Iterator[Ground]:
     """An operator that leads, hurried, with a bug. Nothing that it did is left behind."""
     program = ("-c", HURRIED + BROKEN.format(breakage) + RUN)
     with (
-        _operated(plane, folder, breakage.replace(" ", "-"), program, within, PYTHONPATH=str(TESTS)) as found,
+        _operated(plane, folder, breakage.replace(" ", "-"), program, within, rate, PYTHONPATH=str(TESTS)) as found,
         closing(Admin(plane.kubeconfig)) as admin,
     ):
         try:
@@ -249,10 +251,10 @@ def broken_ground(plane: ControlPlane, folder: Path, breakage: str, within: floa
 
 @contextmanager
 def _operated(
-    plane: ControlPlane, folder: Path, name: str, program: Sequence[str], within: float, **environment: str
+    plane: ControlPlane, folder: Path, name: str, program: Sequence[str], within: float, rate: int, **environment: str
 ) -> Iterator[Ground]:
     with Proxy(plane.user(access.USER), folder) as proxy:
-        operator = operator_on(plane, folder, name, FAIRLEAD_API_REQUESTS_PER_SECOND=str(RATE), **environment)
+        operator = operator_on(plane, folder, name, FAIRLEAD_API_REQUESTS_PER_SECOND=str(rate), **environment)
         operator = dataclasses.replace(operator, kubeconfig=proxy.kubeconfig, program=program)
 
         def unwell() -> str:
@@ -266,4 +268,4 @@ def _operated(
         with operator, Observer(plane.kubeconfig, unwell) as observer:
             operator.ready()
             eventually(operator.leads, "leadership")
-            yield Ground(plane, proxy, operator, observer, within, name)
+            yield Ground(plane, proxy, operator, observer, within, name, rate)

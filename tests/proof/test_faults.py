@@ -11,7 +11,7 @@ from fairlead_cli.local.controlplane import ControlPlane
 from fairlead_operator.controller.cluster import THROTTLED_TRIES
 from fairlead_operator.controller.pacing import IN_A_ROW, SECONDS
 from proof import fault_ground
-from proof.fault_ground import BURST, ON_THE_WAY, Counted, Ground
+from proof.fault_ground import ON_THE_WAY, Counted, Ground
 from proof.flood_harm import AT_ONCE, EXPIRED_AT_ONCE, ByName, Storm
 from proof.harm import (
     AnswerLost,
@@ -224,7 +224,7 @@ def test_what_is_deleted_while_nothing_is_watched(ground: Ground) -> None:
 
 def failing(ground: Ground, harms: Mapping[str, First], enough: Mapping[str, int]) -> dict[str, list[float]]:
     """One service per harm, until each Deployment was tried often `enough`, and then until all are Ready; when each was tried."""
-    counted = Counted(ByName(harms))
+    counted = Counted(ByName(harms), ground.rate)
 
     def tries(name: str) -> list[float]:
         return [
@@ -294,14 +294,14 @@ def test_what_is_as_it_should_be_is_left_alone(ground: Ground) -> None:
 
 def test_many_at_once_are_served_at_the_rate_that_is_allowed(ground: Ground) -> None:
     with ground.namespace("many") as namespace:
-        counted = ground.proxy.hooks = Counted()
+        counted = ground.proxy.hooks = Counted(rate=ground.rate)
         for number in range(MANY):
             ground.observer.admin.service(namespace, f"m{number}", replicas=0)
 
         ground.observer.until(lambda seen: unready(seen, namespace, MANY), ground.within)
 
         assert counted.flood() == ""
-        assert len(counted.asked) > BURST + ON_THE_WAY, "so few would not show it"
+        assert len(counted.asked) > 2 * ground.rate + ON_THE_WAY, "so few would not show it"
 
 
 def unready(seen: Picture, namespace: str, number: int) -> str:
@@ -328,7 +328,7 @@ def test_watches_that_never_live_are_begun_ever_more_slowly(
 ) -> None:
     ground.observer.wrong.clear()
     storm = Storm(answers, cut)
-    counted = ground.proxy.hooks = Counted(storm)
+    counted = ground.proxy.hooks = Counted(storm, ground.rate)
     end_watches(ground.proxy, BROKEN)
 
     def asked(resource: str, verb: str) -> list[float]:
