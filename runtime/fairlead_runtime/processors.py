@@ -2,7 +2,7 @@
 
 Left alone, vLLM binds each worker to the first cores of the node that it is allowed to use, and all pods of a node may use the same
 ones: two engines then compute on the same cores while others are idle, and a third takes minutes to import its packages there. Its
-threads also count by the node's cores and not by the pod's limit. So a worker is bound only where the pod has processors of its own.
+threads also count by the node's cores and not by the pod's limit. So no worker is bound unless the user says to which.
 """
 
 import math
@@ -18,19 +18,10 @@ BIND, THREADS = "VLLM_CPU_OMP_THREADS_BIND", "OMP_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Processors:
-    """online: logical ones of the node. allowed: those that this process may use. cores: distinct physical ones among these.
-    limit: processors' worth of time that the pod may use; None where nothing limits it.
-    """
+    """What this process may use. cores: distinct physical ones. limit: processors' worth of time; None where nothing limits it."""
 
-    online: int
-    allowed: int
     cores: int
     limit: float | None = None
-
-    @property
-    def shared(self) -> bool:
-        """The kubelet's static CPU manager gives a pod some of the node's; everybody else has all that are left."""
-        return self.allowed >= self.online
 
 
 def environment(config: RuntimeConfig, found: Processors, environ: Mapping[str, str]) -> dict[str, str]:
@@ -38,7 +29,7 @@ def environment(config: RuntimeConfig, found: Processors, environ: Mapping[str, 
 
     Each worker gets an equal part of the cores but one for itself: the loop that schedules it computes too, as in vLLM's own count.
     """
-    if config.device is not Device.CPU or BIND in environ or not found.shared:
+    if config.device is not Device.CPU or BIND in environ:
         return {}
     workers = config.parallelism.tensor * config.parallelism.pipeline
     cores = found.cores if found.limit is None else min(found.cores, math.ceil(found.limit))
@@ -47,14 +38,13 @@ def environment(config: RuntimeConfig, found: Processors, environ: Mapping[str, 
 
 
 def found(root: Path = Path("/sys"), allowed: frozenset[int] | None = None) -> Processors:
-    """Of this machine. allowed: the numbers of the processors, by default this process's."""
+    """On this machine. allowed: the numbers of the processors, by default this process's."""
     numbers = frozenset(os.sched_getaffinity(0)) if allowed is None else allowed
-    folder = root / "devices" / "system" / "cpu"
+    topology = root / "devices" / "system" / "cpu"
     siblings = {
-        _text(folder / f"cpu{number}" / "topology" / "thread_siblings_list") or str(number) for number in numbers
+        _text(topology / f"cpu{number}" / "topology" / "thread_siblings_list") or str(number) for number in numbers
     }
-    online = len(_numbers(_text(folder / "online"))) or os.cpu_count() or len(numbers)
-    return Processors(online=online, allowed=len(numbers), cores=len(siblings), limit=_limit(root / "fs" / "cgroup"))
+    return Processors(cores=len(siblings), limit=_limit(root / "fs" / "cgroup"))
 
 
 def _limit(cgroup: Path) -> float | None:
@@ -63,15 +53,6 @@ def _limit(cgroup: Path) -> float | None:
     if not period:
         quota, period = (_text(cgroup / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
-
-
-def _numbers(text: str) -> list[int]:
-    """`0-3,8` as five numbers."""
-    found: list[int] = []
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return found
 
 
 def _text(path: Path) -> str:

@@ -35,6 +35,7 @@ class Target:
         meta = {
             "namespace": metadata["namespace"],
             "pod_name": metadata["name"],
+            "pod_phase": self.pod.get("status", {}).get("phase", "Running"),
             "pod_container_name": self.container,
             "pod_container_port_name": self.port,
             **{f"pod_label_{_safe(name)}": value for name, value in metadata["labels"].items()},

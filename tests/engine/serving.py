@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 
-from asking import until
+from asking import give_way, until
 from fairlead_runtime.metrics import ENGINE_RUNNING, ENGINE_STEPS, ENGINE_WAITING
 
-from .starts import API_KEY, Started, configured, give_way, started
+from .starts import API_KEY, Started, configured, started
 
 MAX_MODEL_LEN = 2048
 #: Seconds until an engine on two busy cores is ready.

@@ -24,17 +24,6 @@ MODEL = ROOT / "examples" / "model" / "weights"
 API_KEY = "sesame"
 
 
-def give_way(engine: Sequence[int]) -> None:
-    """Let these processes compute only when nobody else wants their CPU.
-
-    On two CPUs and a kernel without preemption, an engine that is at work can keep its front end, and the test, from running until
-    every answer is complete. What a test does in the middle of an answer would come after it.
-    """
-    for pid in engine:
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            os.sched_setscheduler(int(thread.name), os.SCHED_IDLE, os.sched_param(0))
-
-
 def configured(
     *,
     path: str | None = str(MODEL),

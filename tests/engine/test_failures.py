@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
-from asking import WITHIN, until
+from asking import WITHIN, give_way, until
 
 from . import models
 from .environment import engine_python
 from .hub import Hub, serving
-from .starts import MODEL, Started, configured, give_way, started
+from .starts import MODEL, Started, configured, started
 
 #: All starts of this module together may be before the one that is waited for.
 pytestmark = pytest.mark.timeout(900)

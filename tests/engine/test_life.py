@@ -12,10 +12,10 @@ from itertools import dropwhile, groupby
 import httpx
 import pytest
 
-from asking import until
+from asking import give_way, until
 
 from .serving import finish_reasons, three_streams
-from .starts import Started, configured, give_way, started
+from .starts import Started, configured, started
 
 pytestmark = pytest.mark.timeout(400)
 

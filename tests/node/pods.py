@@ -1,15 +1,23 @@
 """The pods of a service on the real node: which there are, what runs in them, and an eviction."""
 
+import contextlib
 import json
+import os
+import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from asking import give_way
 from fairlead_cli.demo.kubectl import Kubectl
 
 MANAGEMENT_PORT = 9090
+#: Of an engine's processes.
+ENGINE = b"VLLM::"
+#: Of what is to come after all others, from -20 to 19.
+LATER = 10
 
 
 def of(kubectl: Kubectl, service: str) -> list[dict[str, Any]]:
@@ -56,6 +64,36 @@ def processes(pod: dict[str, Any], command: bytes) -> list[int]:
             found.append(int(folder.name))
     assert found, f"no process {command!r} of the pod {pod['metadata']['name']} on this machine"
     return found
+
+
+@contextlib.contextmanager
+def answers_come_after_starts(kubectl: Kubectl, service: str) -> Iterator[None]:
+    """Engines that are ready leave the processors to those that start: two cores have no room for both.
+
+    What they answer takes longer, which is no harm to a stream that is to be open while something happens to its pod.
+    """
+    over = threading.Event()
+
+    def turn(nice: int, policy: int) -> None:
+        for pod in filter(ready, of(kubectl, service)):
+            with contextlib.suppress(AssertionError, OSError):  # it has gone meanwhile
+                for pid in processes(pod, b""):
+                    # The kernel shares out by session first, and a container is one.
+                    Path(f"/proc/{pid}/autogroup").write_text(str(nice), encoding="ascii")
+                give_way(processes(pod, ENGINE), policy)
+
+    def keep_looking() -> None:
+        while not over.wait(5):
+            turn(LATER, os.SCHED_IDLE)
+
+    thread = threading.Thread(target=keep_looking)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        turn(0, os.SCHED_OTHER)
 
 
 def evict(kubectl: Kubectl, pod: str) -> None:

@@ -18,7 +18,7 @@ from .conftest import ENGINE_WITHIN
 pytestmark = pytest.mark.timeout(900)
 KEY = "first-key"
 #: Four streams and one whole answer at a time. They pause, since an engine that decodes without end leaves one that starts no CPU.
-CLIENTS = Clients(pooled=2, fresh=1, library=1, whole=1, tokens=(120, 180), scripted=False, key=KEY, pause=2)
+CLIENTS = Clients(pooled=2, fresh=1, library=1, whole=1, tokens=(60, 90), scripted=False, key=KEY, pause=2)
 
 
 def client(address: str, key: str = KEY) -> openai.OpenAI:
@@ -120,6 +120,7 @@ def test_the_pod_shows_its_own_metrics_beside_the_engines(served: str, kubectl: 
         assert name in text
 
 
+@pytest.mark.timeout(2400)
 def test_a_real_engine_loses_nothing_when_it_is_scaled_rolled_out_and_evicted(
     served: str, kubectl: Kubectl, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,7 +131,10 @@ def test_a_real_engine_loses_nothing_when_it_is_scaled_rolled_out_and_evicted(
     former = pods.names(pods.of(kubectl, "speaker"))
 
     def under_load(what: str, event: Callable[[], None]) -> None:
-        with under((served.removeprefix("http://"), 80), "speaker", CLIENTS) as counts:
+        with (
+            pods.answers_come_after_starts(kubectl, "speaker"),
+            under((served.removeprefix("http://"), 80), "speaker", CLIENTS) as counts,
+        ):
             event()
         with capsys.disabled():
             print(f"\n{counts.figures(f'{what}, vLLM')}", flush=True)

@@ -56,18 +56,18 @@ FOUND: dict[str, Found] = {
     "knows no limit": Found(
         test_faults.test_many_at_once_are_served_at_the_rate_that_is_allowed, r"\d+ requests in \d+\.\d s", LITTLE
     ),
-    "watches without a pause": Found(storm, "requests in|list|watch"),
+    "watches without a pause": Found(storm, r"requests in \d+\.\d s|asked too often"),
     "loses what failed": Found(
         requests(lambda: Refused(writes, answer=refusal(409, "Conflict"))), f"after {ENOUGH:.0f} s"
     ),
     "asks again at once": Found(
-        test_faults.test_a_write_that_never_succeeds_is_tried_ever_more_slowly, "conflicting|broken|cut|requests in"
+        test_faults.test_a_write_that_never_succeeds_is_tried_ever_more_slowly, r"tried too often|requests in \d+\.\d s"
     ),
     "hears no retry after": Found(test_faults.test_a_busy_server_is_left_alone_for_as_long_as_it_asks, ">= 2"),
     "takes a part for the whole": Found(
         watches(lambda _: ExpiredPages(), changing=expired, late=True), f"after {ENOUGH:.0f} s"
     ),
-    "believes old news": Found(watches(lambda _: Stale(), harmless=True), "begun anew|after"),
+    "believes old news": Found(watches(lambda _: Stale(), harmless=True), "begun anew"),
     "waits for ever": Found(requests(lambda: Swallowed(test_faults.SOME)), f"after {ENOUGH:.0f} s"),
     "misses the unseen": Found(
         test_faults.test_what_is_deleted_while_nothing_is_watched, f"after {ENOUGH:.0f} s: Service"

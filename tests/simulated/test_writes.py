@@ -85,12 +85,11 @@ def test_each_change_writes_each_child_once(
         },
     )
 
-    first = pods()
-    step({"metadata": {"labels": {"team": "nlp"}, "annotations": {"note": "keep"}}}, 2, news=0, expected={})
-    assert pods() == first, "a label makes no pod anew"
-
+    first, labelled = pods(), Count(plane, kubectl.namespace)
+    kubectl.patch("infs", "mistral", {"metadata": {"labels": {"team": "nlp"}, "annotations": {"note": "keep"}}})
     step({"spec": {"replicas": 3}}, 3, news=1, expected={"patch deployments": 1})
-    assert pods() > first, "more replicas leave those there are"
+    assert labelled.fixed() == {"patch deployments": 1}, "a label writes nothing"
+    assert pods() > first, "neither makes a pod anew"
 
     third = pods()
     step({"spec": {"replicas": 1}}, 1, news=2, expected={"patch deployments": 1, "delete poddisruptionbudgets": 1})

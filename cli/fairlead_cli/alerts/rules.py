@@ -173,7 +173,8 @@ ENGINES: Final = (
         Severity.WARNING,
         "{{ $labels.pod }} gives no metrics",
         "Prometheus cannot read port 9090 of a pod that runs. The supervisor answers there from the first second to the last.",
-        "Most often a NetworkPolicy: let Prometheus' namespace reach port 9090. A pod whose node is lost looks the same.",
+        "Most often a NetworkPolicy: let Prometheus' namespace reach port 9090. A pod whose node is lost looks the same, and one whose "
+        "container does not stay up.",
     ),
 )
 OPERATOR: Final = (

@@ -40,8 +40,8 @@ def ask(python: Path, lock: Path, service: str) -> Report:
         ) from error
     if len(report.unjudged) == len(wanted):
         raise BuildFailed(
-            f"{service} knows none of the {len(wanted)} packages of {lock.name}: what answers here is a mirror without advisories."
-            " Run it where pypi.org itself is reached, or ask OSV: make audit SERVICE=osv"
+            f"{service} knows none of the {len(wanted)} packages of {lock.name}: the index that answers has no advisories."
+            " Ask another service: make audit SERVICE=osv"
         )
     return report
 

@@ -2,7 +2,8 @@
 
 The operator cannot look whether the Secret is there, so it tries to create it: the API server refuses what exists, whatever is
 in it. It tries when it sees a service for the first time, every few minutes, and when a pod misses the Secret. So a reconcile
-never changes a key, and a deleted Secret comes back with another one.
+never changes a key, and a deleted Secret comes back with another one. Quota and admission are asked before the name: what is refused
+may well be there, so a refusal counts only where no pod can have the key.
 """
 
 import secrets
@@ -33,10 +34,11 @@ TERMINATING = 30.0
 
 @dataclass
 class ApiKeys:
-    """`random` makes a key; `now` is a monotonic clock in seconds."""
+    """`permitted`: whether there is the right to create Secrets. `random` makes a key; `now` is a monotonic clock in seconds."""
 
     cluster: Cluster
     recorder: Recorder
+    permitted: bool = True
     random: Callable[[], str] = lambda: secrets.token_urlsafe(KEY_BYTES)
     now: Callable[[], float] = time.monotonic
     #: By Secret's namespace and name, which holds the service's uid: when it was last there for certain.
@@ -52,7 +54,12 @@ class ApiKeys:
         now = self.now()
         if now - self._there.get(place, float("-inf")) < wait:
             return []
-        made = await self._create(service, name)
+        try:
+            made = await self._create(service, name)
+        except RejectedError:
+            if _misses(seen, name) or not _mounted(seen, name):
+                raise
+            made = False
         self._there = {where: at for where, at in self._there.items() if now - at < LOOK} | {place: now}
         if not made:
             return []
@@ -62,6 +69,13 @@ class ApiKeys:
 
     async def _create(self, service: Resolved, name: str) -> bool:
         """False when it is there already."""
+        if not self.permitted:
+            raise RejectedError(
+                "InvalidSpec",
+                "the operator was installed without the right to make Secrets; create one yourself and name it in "
+                "spec.serving.apiKeySecretRef, or have apiKeys.generate of the chart set to true",
+                "spec.serving.apiKey",
+            )
         try:
             await self.cluster.create(SECRETS, service.namespace, build_api_key(service, self.random()))
         except ApiError as refusal:
@@ -80,3 +94,9 @@ def _misses(seen: Observed, secret: str) -> bool:
     return any(
         problem.code == "SecretNotFound" and secret in problem.message for pod in seen.pods for problem in pod.problems
     )
+
+
+def _mounted(seen: Observed, secret: str) -> bool:
+    """Whether pods that run were made with it."""
+    template = (seen.deployment or {}).get("spec", {}).get("template", {}).get("spec", {})
+    return any(volume.get("secret", {}).get("secretName") == secret for volume in template.get("volumes") or ())

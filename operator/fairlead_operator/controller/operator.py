@@ -96,13 +96,12 @@ class Operator:
                 self.cluster, Hub(settings.hub_endpoint or PUBLIC), self.queue.add, permitted=not settings.namespaces
             ),
             recorder=self.recorder,
-            api_keys=ApiKeys(self.cluster, self.recorder),
+            api_keys=ApiKeys(self.cluster, self.recorder, permitted=settings.generate_api_keys),
             defaults=Defaults(
                 settings.runtime_image,
                 settings.runtime_image_cpu,
                 settings.hub_endpoint,
                 settings.image_prefixes,
-                settings.generate_api_keys,
                 settings.engine_version,
                 settings.engine_version_cpu,
                 settings.network_access,

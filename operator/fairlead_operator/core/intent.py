@@ -55,8 +55,8 @@ def _strangers(ours: Manifest, live: Manifest, lists: Sequence[tuple[str, str]],
     ]
 
 
-#: What is added in there opens a port, and what is taken away changes the meaning of the rest: compared whole.
-_ATOMIC: Final = frozenset({"spec.ingress"})
+#: What is added in there opens a port or chooses other pods, and what is taken away changes the meaning of the rest: compared whole.
+_ATOMIC: Final = frozenset({"spec.ingress", "spec.podSelector", "spec.selector"})
 
 
 def _first(intent: Any, live: Any, path: str) -> str | None:

@@ -63,8 +63,6 @@ class Defaults:
     hub_endpoint: str = ""
     #: Registries and repositories that services may name; none allows all.
     allowed_images: tuple[str, ...] = ()
-    #: Whether services may ask for a generated API key: the operator then needs the right to create Secrets.
-    generate_api_keys: bool = True
     #: vLLM's version in each of the two images; "" where it is not known.
     engine_version: str = ""
     engine_version_cpu: str = ""
@@ -128,7 +126,6 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
         or arguments.judge(spec.engine.extra_args, version)
         or environment.judge(spec.engine.env)
         or judge_images(_named_images(spec, source), defaults.allowed_images)
-        or _key_cannot_be_made(spec, defaults)
     )
     if rejection:
         return rejection
@@ -167,17 +164,6 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
         api_keys=_api_keys(service),
         network=defaults.network,
         revision_name=f"{service.metadata.name}-{fingerprint(spec, raw['metadata'].get('annotations') or {})}",
-    )
-
-
-def _key_cannot_be_made(spec: Spec, defaults: Defaults) -> Rejection | None:
-    if spec.serving.api_key is None or defaults.generate_api_keys:
-        return None
-    return Rejection(
-        "InvalidSpec",
-        "the operator was installed without the right to make Secrets; create one yourself and name it in "
-        "spec.serving.apiKeySecretRef, or have apiKeys.generate of the chart set to true",
-        "spec.serving.apiKey",
     )
 
 

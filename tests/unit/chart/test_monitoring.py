@@ -51,7 +51,9 @@ def test_the_pods_of_a_service_are_scraped_by_their_labels_and_port() -> None:
     assert engines["spec"]["selector"]["matchLabels"].items() <= names.labels("mistral").items()
     assert endpoint["port"] == names.PORT_MANAGEMENT
     label = names.SERVICE_LABEL.replace(".", "_").replace("/", "_")
-    assert endpoint["relabelings"][0] == {
+    running, named, _ = endpoint["relabelings"]
+    assert running == {"sourceLabels": ["__meta_kubernetes_pod_phase"], "regex": "Running", "action": "keep"}
+    assert named == {
         "sourceLabels": [f"__meta_kubernetes_pod_label_{label}"],
         "targetLabel": "name",
     }

@@ -10,8 +10,8 @@ from fairlead_operator.settings import Settings
 from reachability import End, reaches
 from unit.chart.test_chart import helm, only, rendered
 
-ENABLED = 'networkPolicy={"enabled": true}'
-TEAM = 'networkPolicy={"enabled": true, "monitoringNamespaces": {"team": "sre", "kubernetes.io/metadata.name": null}, "clientNamespaces": {"llm": "yes", "zone": "a"}}'
+ENABLED = 'networkPolicy={"enabled": true, "monitoringNamespaces": {"kubernetes.io/metadata.name": "monitoring"}}'
+TEAM = 'networkPolicy={"enabled": true, "monitoringNamespaces": {"team": "sre"}, "clientNamespaces": {"llm": "yes", "zone": "a"}}'
 MONITORING = End("monitoring", {}, {"kubernetes.io/metadata.name": "monitoring"})
 ELSEWHERE = End("elsewhere", {}, {"kubernetes.io/metadata.name": "elsewhere"})
 
@@ -53,7 +53,7 @@ def test_the_operator_is_told_who_may_come(
         pytest.param(ENABLED, ELSEWHERE, 8080, False, id="nobody else does"),
         pytest.param(ENABLED, End(), 8080, False, id="nor from outside"),
         pytest.param(
-            'networkPolicy={"enabled": true, "monitoringNamespaces": null}',
+            'networkPolicy={"enabled": true}',
             MONITORING,
             8080,
             False,

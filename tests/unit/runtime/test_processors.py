@@ -1,4 +1,4 @@
-"""How many processors an engine takes, and when it is bound to them."""
+"""How many processors an engine takes, and that it is bound to none of them."""
 
 from pathlib import Path
 
@@ -14,27 +14,24 @@ def config(device: str = "CPU", **parallelism: int) -> RuntimeConfig:
     )
 
 
-SHARED = Processors(online=16, allowed=16, cores=8)
+EIGHT = Processors(cores=8)
 
 
 @pytest.mark.parametrize(
     ("asked", "processors", "environ", "added"),
     [
-        pytest.param(config(), SHARED, {}, ("nobind", "7"), id="all cores but one"),
-        pytest.param(config(tensor=2), SHARED, {}, ("nobind", "3"), id="a part for each worker"),
-        pytest.param(config(tensor=2, pipeline=2), SHARED, {}, ("nobind", "1"), id="of stages too"),
-        pytest.param(config(), Processors(2, 2, 1), {}, ("nobind", "1"), id="never none"),
-        pytest.param(config(), Processors(16, 16, 8, limit=2.5), {}, ("nobind", "2"), id="the pod's limit"),
-        pytest.param(
-            config(), Processors(16, 16, 8, limit=64), {}, ("nobind", "7"), id="a limit above the node's cores"
-        ),
-        pytest.param(config(), Processors(16, 4, 4), {}, None, id="processors of its own"),
-        pytest.param(config(), SHARED, {"VLLM_CPU_OMP_THREADS_BIND": "0-3"}, None, id="bound by the user"),
-        pytest.param(config(), SHARED, {"OMP_NUM_THREADS": "5"}, ("nobind", "5"), id="counted by the user"),
-        pytest.param(config("Accelerator"), SHARED, {}, None, id="an accelerator"),
+        pytest.param(config(), EIGHT, {}, ("nobind", "7"), id="all cores but one"),
+        pytest.param(config(tensor=2), EIGHT, {}, ("nobind", "3"), id="a part for each worker"),
+        pytest.param(config(tensor=2, pipeline=2), EIGHT, {}, ("nobind", "1"), id="of stages too"),
+        pytest.param(config(), Processors(1), {}, ("nobind", "1"), id="never none"),
+        pytest.param(config(), Processors(8, limit=2.5), {}, ("nobind", "2"), id="the pod's limit"),
+        pytest.param(config(), Processors(8, limit=64), {}, ("nobind", "7"), id="a limit above the node's cores"),
+        pytest.param(config(), EIGHT, {"VLLM_CPU_OMP_THREADS_BIND": "0-3"}, None, id="bound by the user"),
+        pytest.param(config(), EIGHT, {"OMP_NUM_THREADS": "5"}, ("nobind", "5"), id="counted by the user"),
+        pytest.param(config("Accelerator"), EIGHT, {}, None, id="an accelerator"),
     ],
 )
-def test_an_engine_is_bound_only_to_processors_of_its_own(
+def test_an_engine_is_bound_only_where_the_user_says(
     asked: RuntimeConfig, processors: Processors, environ: dict[str, str], added: tuple[str, str] | None
 ) -> None:
     bind, threads = ("VLLM_CPU_OMP_THREADS_BIND", "OMP_NUM_THREADS")
@@ -50,7 +47,6 @@ def machine(folder: Path, files: dict[str, str]) -> Path:
 
 
 TOPOLOGY = {
-    "devices/system/cpu/online": "0-3,8",
     **{
         f"devices/system/cpu/cpu{number}/topology/thread_siblings_list": pair
         for pair in ("0,2", "1,3", "8")
@@ -72,11 +68,9 @@ TOPOLOGY = {
 def test_a_machine_is_read(tmp_path: Path, limits: dict[str, str], limit: float | None) -> None:
     root = machine(tmp_path, TOPOLOGY | limits)
 
-    assert found(root, frozenset({0, 1, 2, 3, 8})) == Processors(online=5, allowed=5, cores=3, limit=limit)
-    assert found(root, frozenset({0, 2, 8})).shared is False
+    assert found(root, frozenset({0, 1, 2, 3, 8})) == Processors(cores=3, limit=limit)
+    assert found(root, frozenset({0, 2, 8})).cores == 2
 
 
 def test_a_machine_that_tells_nothing_has_the_processors_of_this_process(tmp_path: Path) -> None:
-    told = found(tmp_path, frozenset({0, 1}))
-
-    assert (told.allowed, told.cores, told.limit) == (2, 2, None)
+    assert found(tmp_path, frozenset({0, 1})) == Processors(cores=2)

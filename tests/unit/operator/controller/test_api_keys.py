@@ -116,11 +116,16 @@ async def test_without_the_word_nothing_is_made(keys: ApiKeys, server: Server, a
     assert server.tries == 0
 
 
+FIRST = observed(ASKED, children=())
+NO_RIGHT = ApiError(403, "Forbidden", "secrets is forbidden")
+QUOTA = ApiError(403, "Forbidden", "exceeded quota: secrets")
+
+
 @pytest.mark.parametrize(
     ("refusal", "error"),
     [
-        pytest.param(ApiError(403, "Forbidden", "secrets is forbidden"), RejectedError, id="no right"),
-        pytest.param(ApiError(403, "Forbidden", "exceeded quota: secrets"), RejectedError, id="quota"),
+        pytest.param(NO_RIGHT, RejectedError, id="no right"),
+        pytest.param(QUOTA, RejectedError, id="quota"),
         pytest.param(ApiError(403, "Forbidden", "namespace is being terminated"), NotYetError, id="the end is near"),
         pytest.param(ApiError(500, "InternalError", "later"), ApiError, id="the server's trouble"),
     ],
@@ -131,10 +136,36 @@ async def test_a_refusal_says_what_to_do(
     server.refuses = refusal
 
     with pytest.raises(error) as raised:
-        await ensure(keys)
+        await ensure(keys, FIRST)
 
     if isinstance(raised.value, RejectedError):
         assert raised.value.field == "spec.serving.apiKey"
         assert "apiKeySecretRef" in raised.value.message
     server.refuses = None
-    assert await ensure(keys) == [f"Secret/{SECRET}: created"]
+    assert await ensure(keys, FIRST) == [f"Secret/{SECRET}: created"]
+
+
+@pytest.mark.parametrize("refusal", [NO_RIGHT, QUOTA])
+async def test_a_refusal_stops_no_service_whose_pods_have_the_key(
+    keys: ApiKeys, server: Server, clock: Clock, refusal: ApiError
+) -> None:
+    server.refuses = refusal
+
+    assert await ensure(keys) == []
+    assert (await ensure(keys), server.tries) == ([], 1), "and is not asked for again at every look"
+
+    clock.time += MISSED_LOOK
+    with pytest.raises(RejectedError):
+        await ensure(keys, misses_it())
+
+
+async def test_without_the_right_only_a_service_that_needs_a_key_is_refused(server: Server) -> None:
+    keys = ApiKeys(server, server, permitted=False)  # type: ignore[arg-type]
+
+    with pytest.raises(RejectedError, match=r"spec\.serving\.apiKeySecretRef") as raised:
+        await ensure(keys, FIRST)
+
+    assert raised.value.field == "spec.serving.apiKey"
+    assert await ensure(keys) == []
+    assert await keys.ensure(service().raw, service().resolved, observed(service(), children=())) == []
+    assert server.tries == 0

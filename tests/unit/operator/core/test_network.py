@@ -102,3 +102,14 @@ def test_whatever_is_edited_in_its_rules_is_drift(edit: Any) -> None:
     edit(edited["spec"]["ingress"])
 
     assert differs(built, edited) == "spec.ingress"
+
+
+def test_another_choice_of_pods_is_drift() -> None:
+    """A label more, and the policy is about no pod."""
+    built, edited = policy(OPEN), policy(OPEN)
+    assert built is not None
+    assert edited is not None
+
+    edited["spec"]["podSelector"]["matchLabels"]["more"] = "1"
+
+    assert differs(built, edited) == "spec.podSelector"

@@ -1,14 +1,13 @@
 """From the spec to what is built, or to a sentence."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fairlead_operator.api.pod import REQUIRED
 from fairlead_operator.core.rejection import Rejection, name_taken, refused_by_api_server
-from fairlead_operator.core.resolve import Defaults, Resolved, resolve
+from fairlead_operator.core.resolve import Defaults, resolve
 from fairlead_operator.core.source import Source, SourceKind, parse_source
 from unit.operator.builders import DEFAULTS, ServiceBuilder, service
 
@@ -165,18 +164,6 @@ def test_no_image_for_the_device_names_the_setting() -> None:
 
     assert isinstance(outcome, Rejection)
     assert "FAIRLEAD_RUNTIME_IMAGE_CPU" in outcome.message
-
-
-def test_a_key_is_made_only_where_the_operator_may() -> None:
-    asked = service().spec("serving", apiKey="Generate")
-    without = replace(DEFAULTS, generate_api_keys=False)
-
-    outcome = resolve(asked.raw, without)
-
-    assert isinstance(outcome, Rejection)
-    assert (outcome.field, "apiKeySecretRef" in outcome.message) == ("spec.serving.apiKey", True)
-    assert isinstance(resolve(service().raw, without), Resolved)
-    assert asked.resolved.config.serving.require_api_key
 
 
 @pytest.mark.parametrize(
