@@ -10,9 +10,10 @@ import openai
 import pytest
 
 from fairlead_cli.demo.kubectl import Kubectl
+from proof.results import FULL
 from serving.load import Clients, under
 
-from . import pods
+from . import operator_pod, pods
 from .conftest import ENGINE_WITHIN
 
 pytestmark = pytest.mark.timeout(900)
@@ -128,7 +129,6 @@ def test_a_real_engine_loses_nothing_when_it_is_scaled_rolled_out_and_evicted(
     kubectl.run("scale", "infs/speaker", "--replicas=2")
     kubectl.run("wait", "--for=jsonpath={.status.readyReplicas}=2", "infs/speaker", f"--timeout={ENGINE_WITHIN}s")
     kubectl.run("wait", "--for=condition=Ready", "infs/speaker", "--timeout=60s")
-    former = pods.names(pods.of(kubectl, "speaker"))
 
     def under_load(what: str, event: Callable[[], None]) -> None:
         with (
@@ -140,10 +140,15 @@ def test_a_real_engine_loses_nothing_when_it_is_scaled_rolled_out_and_evicted(
             print(f"\n{counts.figures(f'{what}, vLLM')}", flush=True)
         assert (len(counts.lost), counts.lost[:5]) == (0, [])
 
-    def roll_out() -> None:
-        change = {"spec": {"rollout": {"strategy": "Surge"}, "engine": {"maxNumSeqs": 64}}}
+    def roll_out(strategy: str, sequences: int) -> None:
+        former = pods.names(pods.of(kubectl, "speaker"))
+        change = {"spec": {"rollout": {"strategy": strategy}, "engine": {"maxNumSeqs": sequences}}}
         kubectl.run("patch", "infs", "speaker", "--type=merge", "-p", json.dumps(change))
+        begun = lambda found: bool(pods.names(found) - former)  # noqa: E731
+        pods.wait(kubectl, "speaker", ENGINE_WITHIN, begun, "a new pod")
+        operator_pod.kill(kubectl)
         pods.wait_ready(kubectl, "speaker", 2 * ENGINE_WITHIN, 2, without=former)
+        operator_pod.wait_to_lead(kubectl)
 
     def evict() -> None:
         evicted = min(pods.names(pods.of(kubectl, "speaker")))
@@ -154,7 +159,9 @@ def test_a_real_engine_loses_nothing_when_it_is_scaled_rolled_out_and_evicted(
         kubectl.run("scale", "infs/speaker", "--replicas=1")
         pods.wait_ready(kubectl, "speaker", ENGINE_WITHIN, 1)
 
-    under_load("rollout (Surge) of 2 replicas", roll_out)
+    under_load("rollout (Surge) of 2 replicas, operator killed", lambda: roll_out("Surge", 64))
+    if FULL:  # two starts more
+        under_load("rollout (Replace) of 2 replicas, operator killed", lambda: roll_out("Replace", 63))
     under_load("eviction of 1 of 2 replicas", evict)
     under_load("scale-down from 2 to 1", scale_down)
     kubectl.run("wait", "--for=jsonpath={.status.replicas}=1", "infs/speaker", "--timeout=120s")
