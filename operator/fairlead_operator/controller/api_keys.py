@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.kinds import SECRETS
-from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError
+from fairlead_operator.controller.outcomes import ApiError, RejectedError, namespace_ends
 from fairlead_operator.controller.recorder import Recorder
 from fairlead_operator.core import names
 from fairlead_operator.core.build.api_key import build_api_key
@@ -28,8 +28,6 @@ LOOK = 300.0
 MISSED_LOOK = 5.0
 #: Bytes of randomness in a key.
 KEY_BYTES = 32
-#: A namespace on its way out takes its time, in seconds.
-TERMINATING = 30.0
 
 
 @dataclass
@@ -50,14 +48,15 @@ class ApiKeys:
             return []
         name = names.api_key_secret(service.name, service.uid)
         place = (service.namespace, name)
-        wait = MISSED_LOOK if _misses(seen, name) else LOOK
+        missed = _misses(seen, name)
+        wait = MISSED_LOOK if missed else LOOK
         now = self.now()
         if now - self._there.get(place, float("-inf")) < wait:
             return []
         try:
             made = await self._create(service, name)
         except RejectedError:
-            if _misses(seen, name) or not _mounted(seen, name):
+            if missed or not _mounted(seen, name):
                 raise
             made = False
         self._there = {where: at for where, at in self._there.items() if now - at < LOOK} | {place: now}
@@ -81,8 +80,8 @@ class ApiKeys:
         except ApiError as refusal:
             if refusal.code == 409:
                 return False
-            if refusal.code == 403 and "being terminated" in str(refusal):
-                raise NotYetError("the namespace is being terminated", TERMINATING) from refusal
+            if ending := namespace_ends(refusal):
+                raise ending from refusal
             if refusal.code in {400, 403, 422}:
                 message = f"the API server refuses Secret {name}: {refusal}; allow it, or create one yourself and name it in spec.serving.apiKeySecretRef"
                 raise RejectedError("InvalidSpec", message, "spec.serving.apiKey") from refusal

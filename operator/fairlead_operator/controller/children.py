@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.informer import slim
 from fairlead_operator.controller.kinds import CONFIG_MAPS, INFERENCE_SERVICES, REPLICA_SETS, Kind, kind_of
-from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError
+from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError, namespace_ends
 from fairlead_operator.controller.store import Key, Place, Store, place, uid
 from fairlead_operator.core import names
 from fairlead_operator.core.intent import additions, differs
@@ -23,8 +23,6 @@ from fairlead_operator.core.seen import Snapshot
 SOON = 1.0
 #: What the server refused is tried again, unchanged, after so many seconds: its policies may have changed.
 REFUSED_FOR = 3600.0
-#: A namespace on its way out takes its time.
-TERMINATING = 30.0
 
 
 @dataclass
@@ -140,8 +138,8 @@ class Children:
         if refusal.code == 409 and live is not None:
             self.store.remove(kind, place(live), uid(live))
             return NotYetError(f"{kind.name} changed its identity under us", SOON)
-        if refusal.code == 403 and "being terminated" in str(refusal):
-            return NotYetError("the namespace is being terminated", TERMINATING)
+        if ending := namespace_ends(refusal):
+            return ending
         rejection = refused_by_api_server(kind.name, refusal.code, str(refusal))
         return RejectedError(rejection.reason, rejection.message, rejection.field) if rejection else refusal
 

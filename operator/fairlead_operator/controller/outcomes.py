@@ -1,5 +1,8 @@
 """How a reconcile can end other than well, named by what happens next; anything else is backed off and logged."""
 
+#: A namespace on its way out takes its time, in seconds.
+TERMINATING = 30.0
+
 
 class NotYetError(Exception):
     """Something else is on its way; look again in `after` seconds."""
@@ -30,3 +33,10 @@ class ApiError(Exception):
         super().__init__(f"{code} {reason}: {message}" if code else message)
         self.code = code
         self.reason = reason
+
+
+def namespace_ends(refusal: ApiError) -> NotYetError | None:
+    """What a refusal means that comes of a namespace on its way out; None for any other."""
+    if refusal.code == 403 and "being terminated" in str(refusal):
+        return NotYetError("the namespace is being terminated", TERMINATING)
+    return None
