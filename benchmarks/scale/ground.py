@@ -28,7 +28,8 @@ ACCELERATORS: Final = 64
 ROOM: Final = 2.25
 #: What the programs are told, beside fairlead's defaults for a local control plane; it stands in the data.
 FLAGS: Final[Mapping[str, tuple[str, ...]]] = {
-    "kube-apiserver": ("--audit-log-maxsize=4000",),
+    # Each service has an address of its own: the local control plane's 254 are not enough.
+    "kube-apiserver": ("--audit-log-maxsize=4000", "--service-cluster-ip-range=10.96.0.0/16"),
     "kube-controller-manager": (
         "--kube-api-qps=500",
         "--kube-api-burst=1000",
