@@ -89,14 +89,21 @@ def children_after(writes: Sequence[Write], names: Sequence[str], operator: str,
     wanted = set(names)
     born: dict[str, float] = {}
     grown: dict[str, dict[str, float]] = {name: {} for name in names}
+    late: dict[str, dict[str, float]] = {name: {} for name in names}
     for write in writes:
         service = write.name[:length]
-        if write.code >= 300 or service not in wanted:
+        if service not in wanted:
             continue
-        if write.resource == "inferenceservices" and write.verb == "create":
+        if write.resource == "inferenceservices" and write.verb == "create" and write.code < 300:
             born[service] = write.done
-        elif write.user == operator and write.created and write.resource in kinds:
-            grown[service].setdefault(write.resource, write.done)
+        elif write.user == operator and write.resource in kinds:
+            if write.created:
+                grown[service].setdefault(write.resource, write.done)
+            elif write.code >= 500:
+                # Given up while the API server went on: what is there afterwards without another creation came of it.
+                late[service][write.resource] = write.done
+    for name in names:
+        grown[name] = {**late[name], **grown[name]}
     if lacking := [name for name in names if name not in born or grown[name].keys() != kinds]:
         raise ValueError(f"{len(lacking)} services have not all their children, {lacking[0]} among them")
     return [max(grown[name].values()) - born[name] for name in names]

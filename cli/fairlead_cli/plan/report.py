@@ -1,15 +1,13 @@
 """A plan for a person, as a table, and for a program, as JSON."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairlead_cli.plan.ways import Way, enough
 from fairlead_runtime.memory import EngineSettings, Estimate, Plan, Verdict, gib
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """gpu: as it was named, "" for none. batch: requests of the whole context that must run at the same time."""
 
     service: str

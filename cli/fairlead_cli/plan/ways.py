@@ -1,7 +1,8 @@
 """Ways to make a model fit that does not: each is a plan of its own, and only those that fit are told."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from fairlead_runtime import memory
 from fairlead_runtime.memory import EngineSettings, Plan, Verdict
@@ -15,8 +16,7 @@ _DEGREES = (2, 4, 8, 16)
 Replan = Callable[[EngineSettings], Plan | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """field: of the InferenceService. value: what to set it to. plan: with it."""
 
     field: str

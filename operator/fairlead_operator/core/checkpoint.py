@@ -1,12 +1,11 @@
 """What is known of a model before it is loaded."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fairlead_runtime.memory import ModelConfig, Weights
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """A model as far as memory goes. weights: None where nothing tells their size."""
 
     model: ModelConfig

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 #: Messages of the API server about content, whatever status code they came with: typed patches answer 400 or even 500.
 _CONTENT: Final = re.compile(
@@ -13,8 +12,7 @@ _CONTENT: Final = re.compile(
 _DENIED: Final = re.compile(r"admission webhook \S+ denied the request|denied request:")
 
 
-@dataclass(frozen=True)
-class Rejection:
+class Rejection(NamedTuple):
     """`reason` is one of core/reasons.py; `message` ends with what to do; `field` is the path of the spec to change, or ""."""
 
     reason: str

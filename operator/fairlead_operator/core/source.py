@@ -1,8 +1,8 @@
 """Where the weights come from, taken apart."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from fairlead_operator.api.engine import CLAIM, HUB, IMAGE, URI_PATTERN
 from fairlead_operator.core.rejection import Rejection
@@ -16,8 +16,7 @@ class SourceKind(StrEnum):
     IMAGE = "oci"
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """`reference` is ORG/NAME, the claim's name or the image; `path` is the folder within a claim, "" for its root."""
 
     kind: SourceKind

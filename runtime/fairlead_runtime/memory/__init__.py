@@ -4,7 +4,8 @@
     weights = memory.in_folder(folder, model) or memory.by_shape(model)
     found = memory.plan(model, weights, memory.EngineSettings(max_model_len=4096), memory.usable_bytes("H200"))
 
-Everything that can be wrong with what was read is a ConfigError that names the key; what is not known is in Plan.unknowns.
+Everything that can be wrong with what was read is a ConfigError that names the key; what is not known is in Plan.unknowns. Records
+are NamedTuples where these serve: a dataclass takes two milliseconds to define, and `fairlead plan` waits for all of them.
 """
 
 from fairlead_runtime.memory.architecture import ModelConfig

@@ -1,11 +1,9 @@
 """What a layer keeps of a request between two tokens: keys and values, a latent, or a state that does not grow."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Attention:
+class Attention(NamedTuple):
     """Keys and values of every token, or of the last `window`, or of the current chunk of `chunk` tokens."""
 
     kv_heads: int
@@ -15,8 +13,7 @@ class Attention:
     chunk: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Latent:
+class Latent(NamedTuple):
     """MLA: one compressed vector a token, whole on every GPU of the tensor-parallel group."""
 
     size: int
@@ -30,8 +27,7 @@ class State(Protocol):
     def elements(self, tensor: int, guesses: int) -> tuple[int, int]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Mamba1:
+class Mamba1(NamedTuple):
     """State space of Mamba, one for each of `inner` channels."""
 
     inner: int
@@ -43,8 +39,7 @@ class Mamba1:
         return self.inner // tensor * (self.kernel - 1), self.inner // tensor * self.state
 
 
-@dataclass(frozen=True, slots=True)
-class Mamba2:
+class Mamba2(NamedTuple):
     """State space of Mamba 2: `heads` of them, whose inputs are shared by groups."""
 
     inner: int
@@ -61,8 +56,7 @@ class Mamba2:
         return columns * (self.kernel - 1 + guesses), self.heads // tensor * self.head_size * self.state
 
 
-@dataclass(frozen=True, slots=True)
-class DeltaNet:
+class DeltaNet(NamedTuple):
     """Gated delta network: Qwen3-Next's linear attention."""
 
     key_heads: int
@@ -77,8 +71,7 @@ class DeltaNet:
         return columns * (self.kernel - 1 + guesses), recurrent
 
 
-@dataclass(frozen=True, slots=True)
-class ShortConvolution:
+class ShortConvolution(NamedTuple):
     """LFM2's."""
 
     size: int

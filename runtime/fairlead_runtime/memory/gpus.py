@@ -5,14 +5,12 @@ Where a figure was not seen on a machine it is the maker's, less the part that e
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from fairlead_runtime.memory.types import GIB
 
 
-@dataclass(frozen=True, slots=True)
-class GPU:
+class GPU(NamedTuple):
     """memory: bytes, by the maker's data sheet. usable: bytes that a program finds. source: where both are from."""
 
     name: str

@@ -6,14 +6,12 @@ one block table; a block is as large as the group with the largest pages needs; 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["full", "latent", "window", "chunk", "state"]
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """What one cache of one layer needs. block_size: tokens. page: bytes of one block of this layer. limit: the window's or the chunk's
     tokens, or the blocks that a state takes of each request.
     """
@@ -37,16 +35,14 @@ class Spec:
                 return self.limit
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """A cache and the pipeline stage that has it."""
 
     spec: Spec
     stage: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Layers that share the numbers of their blocks."""
 
     layers: tuple[Layer, ...]
@@ -55,8 +51,7 @@ class Group:
         return max(layer.spec.blocks(length, in_flight) for layer in self.layers)
 
 
-@dataclass(frozen=True, slots=True)
-class KVCache:
+class KVCache(NamedTuple):
     """Of one model on one engine. in_flight: see Spec.blocks."""
 
     groups: tuple[Group, ...]
@@ -125,7 +120,7 @@ def _promoted(layers: Sequence[Layer]) -> Sequence[Layer]:
     if not any(layer.spec.kind in {"full", "latent"} for layer in layers):
         return layers
     return [
-        replace(layer, spec=replace(layer.spec, kind="full", limit=0))
+        layer._replace(spec=layer.spec._replace(kind="full", limit=0))
         if layer.spec.kind in {"window", "chunk"}
         else layer
         for layer in layers
@@ -149,10 +144,10 @@ def _one_page_size(layers: Sequence[Layer]) -> Sequence[Layer]:
 
     def enlarged(spec: Spec) -> Spec:
         if spec.page == largest or spec.kind == "state" or largest % spec.page:
-            return replace(spec, page=largest)
-        return replace(spec, page=largest, block_size=spec.block_size * (largest // spec.page))
+            return spec._replace(page=largest)
+        return spec._replace(page=largest, block_size=spec.block_size * (largest // spec.page))
 
-    return [replace(layer, spec=enlarged(layer.spec)) for layer in layers]
+    return [layer._replace(spec=enlarged(layer.spec)) for layer in layers]
 
 
 def _split(layers: Sequence[Layer]) -> tuple[Group, ...]:

@@ -4,7 +4,7 @@ Defaults of absent keys are those of the model's class in transformers, since th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fairlead_runtime.memory.caches import Attention, Cache, DeltaNet, Latent, Mamba1, Mamba2, ShortConvolution
 from fairlead_runtime.memory.reading import ConfigError, Keys
@@ -33,8 +33,7 @@ _EVERY_NTH = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Heads:
+class Heads(NamedTuple):
     """Of the attention layers."""
 
     kv: int

@@ -1,7 +1,7 @@
 """What one GPU of a replica holds: heads, layers and weights of tensor, pipeline and expert parallelism."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fairlead_runtime.memory.parameters import Role
 from fairlead_runtime.memory.types import EngineSettings
@@ -22,8 +22,7 @@ def stages(layers: int, pipeline: int) -> tuple[range, ...]:
     return tuple(range(start, start + size) for start, size in zip(starts, sizes, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """What becomes of unquantized weights at load. stored: bits of one in the checkpoint. bits: of one in the engine's dtype. matrix: of
     one in a matrix of a layer, where the engine quantizes.
     """

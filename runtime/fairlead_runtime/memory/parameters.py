@@ -6,6 +6,7 @@ Biases are left out: they are under one in a thousand. Where the headers of the 
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fairlead_runtime.memory.caches import Attention, Cache, DeltaNet, Latent, Mamba1, Mamba2, ShortConvolution
 from fairlead_runtime.memory.reading import Keys
@@ -50,8 +51,7 @@ class LayerWeights:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(NamedTuple):
     """embedding: of the vocabulary once; tied: the output uses the same. tower: of vision and audio together."""
 
     embedding: int

@@ -5,7 +5,8 @@ on top (KVCache.doubtful_blocks), and nothing is unknown.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from fairlead_runtime.memory import overhead, parallel, quantization, specs, words
 from fairlead_runtime.memory.architecture import ModelConfig
@@ -19,8 +20,7 @@ from fairlead_runtime.memory.weights import ERRORS, Weights
 UTILIZATION = 0.92
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
+class _Taken(NamedTuple):
     """Before the KV cache, on a GPU of each stage."""
 
     weights: tuple[Estimate, ...]
@@ -33,8 +33,7 @@ class _Taken:
         return Estimate(budget - taken.size, taken.error + self.graphs.least)
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A model of its own that guesses tokens. weights None: not known."""
 
     model: ModelConfig

@@ -1,7 +1,7 @@
 """How many bits a weight takes: quantization_config of config.json, or the method that the engine quantizes with at load."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fairlead_runtime.memory.reading import Keys
 
@@ -9,8 +9,7 @@ from fairlead_runtime.memory.reading import Keys
 DTYPE_BITS = {"float32": 32, "float": 32, "bfloat16": 16, "float16": 16, "half": 16}
 
 
-@dataclass(frozen=True, slots=True)
-class Quantization:
+class Quantization(NamedTuple):
     """method: vLLM's name. bits: of one weight of a quantized matrix, scales and zero points included; None where it is not known.
     only_experts: whether attention and shared matrices stay as they are. kv_cache_bits: where the checkpoint decides it.
     """

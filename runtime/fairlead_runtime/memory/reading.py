@@ -5,8 +5,7 @@ counts an absent size as zero.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 #: The largest size that a key may have: beyond it is a mistake, and a product of several would say nothing.
 LARGEST = 2**31 - 1
@@ -21,8 +20,7 @@ class ConfigError(ValueError):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """One object of the file. path: where it stands, for messages. Null counts as absent, as it does for the engine."""
 
     values: Mapping[str, Any]

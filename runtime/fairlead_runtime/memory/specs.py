@@ -1,7 +1,7 @@
 """ModelConfig and settings -> what each layer's cache needs on one GPU: block sizes, bytes of an element, heads of a tensor-parallel rank."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fairlead_runtime.memory import parallel
 from fairlead_runtime.memory.architecture import ModelConfig
@@ -17,8 +17,7 @@ LATENT_BLOCK = {"gpu": 64, "cpu": 16}
 KERNEL_BLOCK = {"gpu": 16, "cpu": 32}
 
 
-@dataclass(frozen=True, slots=True)
-class Widths:
+class Widths(NamedTuple):
     """Bytes of an element. cache: of keys and values. state, recurrent: of a state's convolution and recurrence."""
 
     cache: int
@@ -116,8 +115,7 @@ def _token(cache: Attention, settings: EngineSettings, found: Widths) -> int:
     return parallel.local_heads(cache.kv_heads, settings.tensor) * (cache.head_size + cache.value_size) * found.cache
 
 
-@dataclass(frozen=True, slots=True)
-class _Rank:
+class _Rank(NamedTuple):
     """One GPU of a tensor-parallel group."""
 
     model: ModelConfig

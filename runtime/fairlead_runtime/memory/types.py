@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 GIB = 1024**3
 
@@ -17,8 +17,7 @@ class Verdict(enum.StrEnum):
     UNKNOWN = "Unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(NamedTuple):
     """Something that the arithmetic has no value for. what: the figure that lacks it. why: the key or setting, and what it says."""
 
     what: str

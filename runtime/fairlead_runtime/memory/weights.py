@@ -7,9 +7,8 @@ import json
 import re
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from fairlead_runtime.memory.architecture import ModelConfig
 from fairlead_runtime.memory.parameters import Role
@@ -28,8 +27,7 @@ _BITS: Final = {"F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32
 _PLAIN: Final = frozenset({"F32", "F16", "BF16"})
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(NamedTuple):
     """Weights of one role in one layer, -1 for outside of all. size: bytes as stored; plain: of them, those of 16-bit elements that a
     quantization at load would make smaller.
     """
@@ -40,8 +38,7 @@ class Portion:
     plain: int
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(NamedTuple):
     """All of a model, before it is split."""
 
     portions: tuple[Portion, ...]

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from fairlead_operator.core.engines.spelling import DottedWithoutValueError, respelled
 from fairlead_operator.core.engines.values import Argument, complaint, listed
@@ -17,8 +17,7 @@ from fairlead_operator.core.engines.values import Argument, complaint, listed
 _ALIKE: Final = 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """One argument as it was written: the flag, and its values as text."""
 
     argument: Argument
@@ -26,8 +25,7 @@ class Given:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """`written`: the argument. `why`: what vLLM has against it, ending with what to do. dest: "" for an unknown one."""
 
     written: str

@@ -103,3 +103,18 @@ def test_the_last_write_is_one_that_was_accepted() -> None:
 
     assert last(writes, "deployments/status") == 1.0
     assert by_user(writes, "somebody") == []
+
+
+def test_a_child_whose_creation_the_operator_gave_up_waiting_for_counts_from_then() -> None:
+    """The API server went on and made it, and no other write of it follows."""
+    writes = [
+        write("inferenceservices", "s1", 10.0, user="admin", verb="create"),
+        write("deployments", "s1-ab12", 11.0),
+        write("services", "s1", 17.0, code=504),
+        write("inferenceservices", "s2", 10.0, user="admin", verb="create"),
+        write("deployments", "s2-ab12", 11.0),
+        write("services", "s2", 12.0, code=504),
+        write("services", "s2", 14.0),
+    ]
+
+    assert children_after(writes, ["s1", "s2"], "operator", KINDS) == [7.0, 4.0]
