@@ -24,6 +24,12 @@ def told(kubectl: Kubectl) -> str:
     )
 
 
+def missing(kubectl: Kubectl) -> dict[str, Manifest]:
+    """All conditions, once they say that a pod waits for its key; {} until then."""
+    found = conditions(kubectl.get("infs", "mistral"))
+    return found if found.get("Accepted", {}).get("reason") == "APIKeyMissing" else {}
+
+
 def test_a_key_is_made_mounted_and_told_by_name_only(kubectl: Kubectl, operator: OperatorProcess) -> None:
     applied = kubectl.apply(service(serving=GENERATE))
 
@@ -65,6 +71,8 @@ def test_a_deleted_secret_is_made_again_for_the_pod_that_misses_it(kubectl: Kube
     again = secret(kubectl, name)
     assert again["metadata"]["uid"] != made["metadata"]["uid"]
     assert again["data"] != made["data"]
+    accepted = eventually(lambda: missing(kubectl), "why the pod does not start")
+    assert "Stalled" not in accepted, "the operator has made it: nobody else needs to do anything"
 
 
 def test_a_service_of_the_same_name_gets_a_secret_of_its_own(kubectl: Kubectl) -> None:

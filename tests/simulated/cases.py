@@ -101,6 +101,14 @@ def _mount(message: str) -> Callable[[Scene], None]:
     return lambda scene: scene.kubelet_says("FailedMount", message)
 
 
+def _key_missed(scene: Scene) -> None:
+    """The kubelet looked for the generated key before it was made."""
+    (secret,) = [
+        volume["secret"]["secretName"] for volume in scene.pod()["spec"]["volumes"] if volume["name"] == "api-keys"
+    ]
+    scene.kubelet_says("FailedMount", f'MountVolume.SetUp failed for volume "api-keys" : secret "{secret}" not found')
+
+
 def _loaded(scene: Scene, **load: int) -> None:
     scene.ready()
     scene.engine_says(**load)
@@ -151,6 +159,7 @@ FAILURES: Final = (
     _false("a hub token's Secret does not exist", "SecretNotFound", spec={"model": _HUB_TOKEN}, fate=_waiting("ContainerCreating", ""),
            after=_mount('MountVolume.SetUp failed for volume "hub-token" : secret "hf" not found'), field="spec.model.tokenSecretRef"),
     _false("a variable's Secret does not exist", "SecretNotFound", fate=_waiting("CreateContainerConfigError", 'secret "env" not found'), field="spec.engine.env"),
+    _false("a pod is there before its generated key", "APIKeyMissing", spec={"serving": {"apiKey": "Generate"}}, fate=_waiting("ContainerCreating", ""), after=_key_missed),
     # Scheduled
     _false("more accelerators than a node has", "InsufficientAccelerators", spec=_on("reasons-one", parallelism={"tensor": 2})),
     _false("a queue holds the pod", "Queued", spec={"placement": {"queueName": "gpus"}}),

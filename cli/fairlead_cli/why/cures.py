@@ -23,8 +23,8 @@ _FIELD = re.compile(r"\bspec(?:\.[A-Za-z]\w*)+")
 #: Where the spec names a Secret.
 _SECRET_FIELDS = ("spec.serving.apiKeySecretRef", "spec.model.tokenSecretRef")
 
-#: Its Secret is the operator's to make.
-_GENERATED = "spec.serving.apiKey"
+#: Of a Secret that is the operator's to make: no change of the spec would cure these.
+_GENERATED = {("APIKeyMissing", "spec.serving.apiKey"), ("SecretNotFound", "spec.serving.apiKey")}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def cure(service: Manifest, reason: str, message: str, field: str, target: Targe
         return made
     asked = [(named, value.rstrip(".")) for named, value in _SET.findall(message)]
     field = field or (asked[-1][0] if asked else "") or next(iter(_FIELD.findall(message)), "")
-    if not field.startswith("spec.") or (reason, field) == ("SecretNotFound", _GENERATED):
+    if not field.startswith("spec.") or (reason, field) in _GENERATED:
         return None
     path = field.split(".")[1:]
     present = dig(service, path)

@@ -91,7 +91,10 @@ class ApiKeys:
 
 def _misses(seen: Observed, secret: str) -> bool:
     return any(
-        problem.code == "SecretNotFound" and secret in problem.message for pod in seen.pods for problem in pod.problems
+        # One that lacks its key is deleted by its user, and then missed before the kubelet says so.
+        problem.code in {"APIKeyMissing", "SecretNotFound"} and secret in problem.message
+        for pod in seen.pods
+        for problem in pod.problems
     )
 
 

@@ -199,7 +199,7 @@ def key_is_required(seen: Observed) -> Verdict | None:
 #: Order is the order of causes: Ready and Available name the first type that is False.
 TABLE: Final = (
     #: Accepted. True: the spec can be rendered and what it refers to exists. Never absent. Blocks Ready.
-    #: False: InvalidSpec, DeniedArgument, UnknownEngineArgument, InvalidConfig, MissingAPI, NameTaken, SecretNotFound.
+    #: False: InvalidSpec, DeniedArgument, UnknownEngineArgument, InvalidConfig, MissingAPI, NameTaken, SecretNotFound, APIKeyMissing.
     Row(ACCEPTED, (spec_was_rejected, gave_up_for(ACCEPTED), _pod_problem(ACCEPTED)), Verdict("True", "Valid", "the spec is carried out")),
     #: Scheduled. True: all wanted pods have nodes. Never absent. Blocks Ready, since pods without nodes are not Ready.
     #: False: InsufficientAccelerators, Queued, QuotaExceeded, PodRejected, Evicted, NodeLost, WaitingForDrain, Unschedulable.

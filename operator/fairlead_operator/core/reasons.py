@@ -57,6 +57,7 @@ REASONS: Final[dict[str, Reason]] = {
     "MissingAPI": Reason(ACCEPTED, "Deployment: spec.template.spec.volumes[model].image", "spec.model.uri", Retry.USER, "use a cluster with image volumes (Kubernetes 1.35, or the ImageVolume feature), or a pvc:// or hf:// model"),
     "NameTaken": Reason(ACCEPTED, "metadata.ownerReferences of the object with the child's name", "metadata.name", Retry.USER, "delete or rename that object, or rename this one"),
     "SecretNotFound": Reason(ACCEPTED, f"{_EVENT}: FailedMount; {_WAITING}: CreateContainerConfigError", "", Retry.USER, "create the Secret with that key, or correct the field"),
+    "APIKeyMissing": Reason(ACCEPTED, f"{_EVENT}: FailedMount of the Secret that the operator makes", "spec.serving.apiKey", Retry.WAIT, "wait some seconds until the operator has made it"),
     # Scheduled
     "InsufficientAccelerators": Reason(SCHEDULED, f"{_SCHEDULER}; Nodes: status.allocatable, less what Pods on them request", "spec.parallelism", Retry.WAIT, "add or free accelerators, or ask for fewer by spec.replicas or spec.parallelism"),
     "Queued": Reason(SCHEDULED, "Pod: status.conditions[PodScheduled].reason=SchedulingGated", "", Retry.WAIT, "wait for the queue that holds the pod, or raise its quota"),

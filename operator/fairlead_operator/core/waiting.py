@@ -122,17 +122,17 @@ def _mount_problem(pod: Manifest, event: PodEvent) -> Problem | None:
     return None
 
 
-def _generated_key_problem(event: PodEvent, secret: str, pod: str) -> Problem:
-    """Not the user's to create: see controller/api_keys.py."""
-    return Problem(
-        "SecretNotFound",
-        f"Secret {secret}, which was made for spec.serving.apiKey, does not exist, or lacks its key {names.API_KEYS_KEY}",
-        "spec.serving.apiKey",
-        "wait until it is made again; if it is there, delete it",
-        event.last_seen,
-        event.count,
-        pod=pod,
-    )
+def _generated_key_problem(event: PodEvent, secret: str, pod: str) -> Problem | None:
+    """Not the user's to create, see controller/api_keys.py; but the operator changes no Secret that is there."""
+    field = "spec.serving.apiKey"
+    if _SECRET.search(event.message):
+        said = f"Secret {secret}, which the operator makes for {field}, does not exist yet, or no longer"
+        return Problem("APIKeyMissing", said, field, "", event.last_seen, event.count, pod=pod)
+    if _NO_SUCH_KEY.search(event.message):
+        said = f"Secret {secret}, which the operator made for {field}, lacks its key {names.API_KEYS_KEY}"
+        remedy = "delete it, and the operator makes another"
+        return Problem("SecretNotFound", said, field, remedy, event.last_seen, event.count, pod=pod)
+    return None
 
 
 def _config_problem(pod: Manifest, message: str, count: int) -> Problem:

@@ -72,10 +72,11 @@ def test_a_missing_secret_is_made_and_one_without_the_key_is_not() -> None:
     assert lacking.command == TARGET.edit()
 
 
-def test_a_generated_secret_that_is_missing_is_not_the_users_to_make() -> None:
-    message = "Secret mistral-api-key-0123456789, which was made for spec.serving.apiKey, does not exist"
+@pytest.mark.parametrize("reason", ["APIKeyMissing", "SecretNotFound"])
+def test_no_change_of_the_spec_brings_a_generated_secret_back(reason: str) -> None:
+    message = "Secret mistral-api-key-0123456789, which the operator makes for spec.serving.apiKey, does not exist"
 
-    assert cure(service(serving={"apiKey": "Generate"}), "SecretNotFound", message, "", TARGET) is None
+    assert cure(service(serving={"apiKey": "Generate"}), reason, message, "", TARGET) is None
 
 
 def test_a_name_that_a_shell_would_read_is_quoted() -> None:

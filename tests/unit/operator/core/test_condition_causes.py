@@ -2,6 +2,7 @@
 
 import pytest
 
+from fairlead_operator.core import names
 from fairlead_operator.core.conditions import conditions
 from fairlead_operator.core.seen import PodEvent
 from unit.operator.builders import (
@@ -197,16 +198,39 @@ def test_the_field_of_a_missing_secret_is_named(volume: str, field: str) -> None
     assert field in conditions(observed(asked, waiting("ContainerCreating"), events=(failed,)))["Accepted"].message
 
 
-def test_a_generated_key_that_is_missing_is_not_the_users_to_create() -> None:
-    asked = service().spec("serving", apiKey="Generate")
-    assert asked.resolved.api_keys is not None
-    words = f'MountVolume.SetUp failed for volume "api-keys" : secret "{asked.resolved.api_keys.name}" not found'
-    seen = observed(asked, waiting("ContainerCreating"), events=(event("FailedMount", words),))
+GENERATED = service().spec("serving", apiKey="Generate")
 
-    message = conditions(seen)["Accepted"].message
 
-    assert asked.resolved.api_keys.name in message
-    assert message.endswith("wait until it is made again; if it is there, delete it")
+@pytest.mark.parametrize(
+    ("asked", "words", "kind", "reason", "remedy"),
+    [
+        pytest.param(
+            GENERATED, 'secret "mistral-api-key-{uid}" not found', "Reconciling", "APIKeyMissing",
+            "wait some seconds until the operator has made it", id="the operator's to make",
+        ),
+        pytest.param(
+            GENERATED, "references non-existent secret key: keys", "Stalled", "SecretNotFound",
+            "delete it, and the operator makes another", id="the operator's, emptied by somebody",
+        ),
+        pytest.param(
+            KEYS, 'secret "keys" not found', "Stalled", "SecretNotFound",
+            "create the Secret, or correct spec.serving.apiKeySecretRef", id="the user's own",
+        ),
+    ],
+)  # fmt: skip
+def test_whose_a_missing_secret_is_to_make(
+    asked: ServiceBuilder, words: str, kind: str, reason: str, remedy: str
+) -> None:
+    """However often the kubelet has said so."""
+    words = words.format(uid=names.digest(asked.resolved.uid))
+    failed = event("FailedMount", f'MountVolume.SetUp failed for volume "api-keys" : {words}', count=9)
+
+    told = conditions(observed(asked, waiting("ContainerCreating"), events=(failed,)))
+
+    assert (told["Accepted"].status, told["Accepted"].reason) == ("False", reason)
+    assert told["Accepted"].message.endswith(remedy)
+    assert {progress for progress in ("Reconciling", "Stalled") if progress in told} == {kind}
+    assert told[kind].reason == reason
 
 
 @pytest.mark.parametrize(
