@@ -3,26 +3,28 @@
 The operator runs beside it, as the chart's service account, with the rights and the settings that the chart gives it.
 """
 
-import io
+import json
 import os
+import shutil
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from api.cluster import Kubectl, Manifest, RefusedError, accepted, conditions, eventually, service
 from api.conftest import ROOT
 from api.operators import OperatorProcess
-from api.test_upgrade import git, source_of
 from fairlead_cli.local import binaries, controlplane
 from fairlead_cli.local.controlplane import ControlPlane
 from fairlead_cli.local.health import free_ports
 
 CHART = ROOT / "charts" / "fairlead"
+OLDEST = yaml.safe_load((ROOT / "tests" / "oldest_values.yaml").read_text())
 RELEASE, NAMESPACE, MODELS = "fairlead", "fairlead-system", "models"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
 
@@ -45,23 +47,29 @@ class Release:
         """Where the services are."""
         return Kubectl(self.plane.kubectl, self.plane.kubeconfig, MODELS)
 
-    def helm(self, *arguments: str) -> None:
-        """Run it; nothing waits for the operator's pods, for there is no node."""
+    def helm(self, *arguments: str) -> str:
+        """What it prints; nothing waits for the operator's pods, for there is no node."""
         own = {f"HELM_{name}_HOME": str(self.folder / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
         environment = {**os.environ, **own, "KUBECONFIG": str(self.plane.kubeconfig)}
         command = [str(self.program), *arguments, "--namespace", NAMESPACE]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def values(self) -> dict[str, Any]:
+        """All that the release was rendered with."""
+        found: dict[str, Any] = json.loads(self.helm("get", "values", RELEASE, "--all", "--output=json"))
+        return found
 
     @contextmanager
-    def operator(self, name: str, **more: str) -> Iterator[OperatorProcess]:
+    def operator(self, name: str) -> Iterator[OperatorProcess]:
         """One with the environment of the installed Deployment, leading until the block ends."""
         deployment = eventually(lambda: self.system.get("deployment", RELEASE), "the operator's Deployment")
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         settings = {variable["name"]: variable["value"] for variable in container["env"] if "value" in variable}
         user = self.plane.user(ACCOUNT, ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}"])
         log = self.folder / f"{name}.log"
-        with OperatorProcess(user, log, NAMESPACE, name, free_ports(1)[0], settings | more) as process:
+        with OperatorProcess(user, log, NAMESPACE, name, free_ports(1)[0], settings) as process:
             process.ready()
             eventually(process.leads, f"leadership, see {log}")
             yield process
@@ -79,12 +87,11 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
         yield release
 
 
-def previous(folder: Path) -> tuple[Path, dict[str, str]]:
-    """The chart before its last change, and the environment in which its operator is found."""
-    commit = git("log", "-1", "--skip=1", "--format=%H", "--", "charts/fairlead").decode().strip()
-    with tarfile.open(fileobj=io.BytesIO(git("archive", commit, "charts/fairlead"))) as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "charts" / "fairlead", source_of(commit, folder)
+def older(folder: Path) -> Path:
+    """A chart without the values that came later. Operators of other releases are upgraded in test_upgrade.py."""
+    chart = shutil.copytree(CHART, folder / "fairlead")
+    (chart / "values.yaml").write_text(yaml.safe_dump(OLDEST))
+    return chart
 
 
 def deployment(kubectl: Kubectl, name: str = "mistral") -> Manifest:
@@ -97,14 +104,14 @@ def served(kubectl: Kubectl, name: str) -> bool:
 
 def test_services_stay_through_the_life_of_a_release(release: Release, tmp_path: Path) -> None:
     kubectl = release.models
-    old, its_code = previous(tmp_path)
-    release.helm("install", RELEASE, str(old))
-    with release.operator("old", **its_code):
+    release.helm("install", RELEASE, str(older(tmp_path)))
+    with release.operator("old"):
         kubectl.apply(service(replicas=2))
         eventually(lambda: served(kubectl, "mistral"), "a service")
     before = deployment(kubectl)
 
     release.helm("upgrade", RELEASE, str(CHART), "--reset-then-reuse-values", "--set", "networkPolicy.enabled=true")
+    assert release.values().keys() > OLDEST.keys(), "what came later is there by its default"
     with release.operator("new"):
         eventually(lambda: kubectl.get("networkpolicy", "mistral"), "its NetworkPolicy")
         kubectl.apply(service("guarded", serving={"apiKey": "Generate"}))
@@ -119,6 +126,7 @@ def test_services_stay_through_the_life_of_a_release(release: Release, tmp_path:
     assert deployment(kubectl)["metadata"]["uid"] == before["metadata"]["uid"]
 
     release.helm("upgrade", RELEASE, str(CHART), "--reuse-values")
+    assert release.values() == OLDEST, "what came later is missing"
     release.helm("uninstall", RELEASE)
     assert release.system.get("deployment", RELEASE) is None
     assert release.system("get", "clusterrole", RELEASE, "--ignore-not-found") == ""

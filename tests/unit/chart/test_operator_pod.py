@@ -106,12 +106,14 @@ def test_what_is_misspelt_is_refused_by_name(value: str, named: str) -> None:
 
 def test_the_values_of_a_chart_that_knew_less_still_render() -> None:
     """`helm upgrade --reuse-values` leaves out the defaults of what is new."""
-    new = (
-        "apiKeys", "networkPolicy", "affinity", "topologySpreadConstraints", "podAnnotations", "serviceAccountAnnotations",
-        "extraAnnotations", "podMonitor", "prometheusRules", "dashboards",
-    )  # fmt: skip
+    oldest = yaml.safe_load((CHART.parents[1] / "tests" / "oldest_values.yaml").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    new = [name for name in values if name not in oldest]
+    new += [f"{group}.{name}" for group in oldest if isinstance(oldest[group], dict) for name in values[group] if name not in oldest[group]]  # fmt: skip
+
     old, present = rendered(*(f"{name}=null" for name in new)), rendered()
 
+    assert {"apiKeys", "runtime.engineVersion"} <= set(new)
     assert old == present
 
 
