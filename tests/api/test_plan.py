@@ -83,3 +83,17 @@ def test_a_model_is_read_once_for_all_services(kubectl: Kubectl, model_hub: HubS
         eventually(lambda: planned(kubectl, f"copy-{number}"), f"the plan of {number}")  # noqa: B023
 
     assert sum(1 for path in model_hub.asked if path == f"/{REPOSITORY}/resolve/main/config.json") == 1
+
+
+@pytest.mark.parametrize(
+    ("draft", "models"),
+    [pytest.param(REPOSITORY, 2, id="read"), pytest.param("org/absent", 1, id="the hub does not show it")],
+)
+def test_a_second_model_that_guesses_is_counted_where_it_can_be_read(kubectl: Kubectl, draft: str, models: int) -> None:
+    speculative = {"method": "draft_model", "model": f"hf://{draft}", "tokens": 3}
+
+    kubectl.apply(asking("600Gi", engine={"speculative": speculative}))
+
+    told = eventually(lambda: planned(kubectl), "the plan")
+    assert told["weightsBytes"] // (131 * 2**30) == models
+    eventually(lambda: kubectl.get("deployment", "mistral"), "the Deployment")

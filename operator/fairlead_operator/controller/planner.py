@@ -1,7 +1,7 @@
 """Plans the memory of services whose model the hub shows, before they have a pod.
 
 A model is read once for each revision, in a thread and within seconds, and what was read is kept, also that it could not be: a plan
-never fails a reconcile and never blocks one. Nodes are listed page by page at most once a minute.
+never fails a reconcile and never blocks one. A second model that guesses tokens is read likewise; without it the first is planned alone. Nodes are listed page by page at most once a minute.
 """
 
 import asyncio
@@ -69,15 +69,16 @@ class Planner:
         on = planning.accelerator(service, await self._listed()) if revision else None
         if revision is None or on is None:
             return True
-        if revision not in self._read:
-            if self._silent():
-                return True
-            self._begin(revision, key)
+        second = planning.drafting(service)
+        unread = [each for each in (revision, second) if each and each not in self._read]
+        if unread and not self._silent():
+            for each in unread:
+                self._begin(each, key)
             status = raw.get("status") or {}
             taken = status.get("observedGeneration") == raw["metadata"]["generation"]
-            return bool(taken or self.now() - self._began[revision] >= PATIENCE)
-        checkpoint = self._read[revision]
-        plan = planning.make(service, checkpoint, on) if checkpoint else None
+            return bool(taken or any(self.now() - self._began[each] >= PATIENCE for each in unread))
+        checkpoint = self._read.get(revision)
+        plan = planning.make(service, checkpoint, on, second and self._read.get(second)) if checkpoint else None
         if plan is None:
             return True
         self.plans[key] = plan

@@ -44,6 +44,12 @@ def readable(service: Resolved) -> tuple[str, str] | None:
     return service.source.reference, service.spec.model.revision or ""
 
 
+def drafting(service: Resolved) -> tuple[str, str] | None:
+    """The same for the second model that guesses tokens, where its memory can be computed: at its main revision, as the engine takes it."""
+    name = planned.drafting(service.config)
+    return (name, "") if name else None
+
+
 def accelerator(service: Resolved, nodes: Sequence[Node] | None) -> Accelerator | None:
     """The largest that the pods could get; None where that is not known. nodes: None where they may not be listed."""
     if service.accelerator != DEFAULT_ACCELERATOR:
@@ -79,11 +85,18 @@ def _divided(node: Node) -> bool:
     )
 
 
-def make(service: Resolved, checkpoint: Checkpoint, on: Accelerator) -> memory.Plan | None:
-    """None where spec and model contradict each other: the engine says that best."""
+def make(
+    service: Resolved, checkpoint: Checkpoint, on: Accelerator, guessing: Checkpoint | None = None
+) -> memory.Plan | None:
+    """None where spec and model contradict each other: the engine says that best.
+
+    guessing: what drafting() names. Without it the model is planned alone, and nothing is refused: the plan knows what it leaves out.
+    """
     variables = {variable.name: variable.value or "" for variable in service.spec.engine.env}
+    settings = planned.settings(service.config, variables)
+    draft = planned.draft(service.config, guessing.model, guessing.weights) if guessing else None
     try:
-        return memory.plan(checkpoint.model, checkpoint.weights, planned.settings(service.config, variables), on.memory)
+        return memory.plan(checkpoint.model, checkpoint.weights, settings, on.memory, draft)
     except memory.ConfigError:
         return None
 

@@ -26,15 +26,18 @@ CONFIG: dict[str, Any] = {
 
 @dataclass
 class FakeHub:
-    """Answers with a model of 131 GiB, or fails."""
+    """Answers with a model of 131 GiB, or fails: for every model, or for those in `absent` with 404."""
 
     failure: Exception | None = None
     asked: list[tuple[str, str]] = field(default_factory=list)
+    absent: tuple[str, ...] = ()
 
     def read(self, repository: str, revision: str = "") -> Checkpoint:
         self.asked.append((repository, revision))
         if self.failure:
             raise self.failure
+        if repository in self.absent:
+            raise UnreadableError("404", 404)
         model = memory.read_config(CONFIG)
         return Checkpoint(model, memory.by_shape(model))
 
@@ -209,3 +212,78 @@ async def test_a_new_service_waits_for_seconds_only() -> None:
     for _ in range(AT_ONCE):
         bench.planner._slots.release()
     await bench.read()
+
+
+def guessing(method: str = "draft_model", model: str = "hf://org/draft") -> ServiceBuilder:
+    """On 16 GiB, with a second model that guesses tokens; medusa's heads are none that a plan can count."""
+    return asking().spec("engine", speculative={"method": method, "tokens": 3, "model": model})
+
+
+async def weights(bench: Bench, asked: ServiceBuilder) -> int:
+    """Of the plan; the service goes on with it, though the first model alone does not fit: what guesses is not computed in full."""
+    assert await bench.judge(asked) is False
+    await bench.read()
+    assert await bench.judge(asked) is True
+    planned = bench.planner.plans[("ns", "mistral")].weights
+    assert planned is not None
+    return planned.size
+
+
+async def test_a_second_model_that_guesses_is_counted_and_read_once() -> None:
+    bench = Bench()
+    alone = await weights(Bench(), guessing("medusa"))
+
+    assert await weights(bench, guessing()) == 2 * alone
+    for name in "ab":
+        assert await bench.judge(guessing(), name) is True
+
+    assert sorted(bench.hub.asked) == [("org/draft", ""), ("org/model", "")]
+
+
+async def test_one_that_is_the_model_itself_is_not_read_again() -> None:
+    bench = Bench()
+
+    await weights(bench, guessing(model="hf://org/model"))
+
+    assert bench.hub.asked == [("org/model", "")]
+
+
+async def test_what_no_plan_can_count_is_not_read() -> None:
+    bench = Bench()
+
+    await weights(bench, guessing("medusa"))
+
+    assert bench.hub.asked == [("org/model", "")]
+
+
+async def test_without_the_second_model_the_first_is_planned_alone() -> None:
+    bench = Bench(FakeHub(absent=("org/draft",)))
+
+    assert await weights(bench, guessing()) == await weights(Bench(), guessing("medusa"))
+    assert await bench.judge(guessing()) is True
+    assert len(bench.hub.asked) == 2, "that it cannot be read is kept too"
+
+
+async def test_a_second_model_is_waited_for_when_the_first_is_known() -> None:
+    bench = Bench()
+    await bench.judge(asking())
+    await bench.read()
+
+    assert await bench.judge(guessing()) is False
+    await bench.read()
+
+    assert await bench.judge(guessing()) is True
+    assert bench.woken == [("ns", "mistral")] * 2
+
+
+async def test_a_hub_that_fell_silent_leaves_the_model_that_is_known() -> None:
+    bench = Bench()
+    await bench.judge(asking())
+    await bench.read()
+    bench.hub.failure = UnreadableError("timed out")
+    await bench.judge(service().model("hf://org/other").spec("placement", minAcceleratorMemory="16Gi"), "other")
+    await bench.read()
+
+    assert await bench.judge(guessing()) is True
+    assert ("ns", "mistral") in bench.planner.plans
+    assert ("org/draft", "") not in bench.hub.asked

@@ -72,6 +72,42 @@ def test_what_the_operator_reads(wanted: ServiceBuilder, read: tuple[str, str] |
     assert planning.readable(wanted.resolved) == read
 
 
+@pytest.mark.parametrize(
+    ("speculative", "read"),
+    [
+        pytest.param(None, None, id="none"),
+        pytest.param({"method": "ngram"}, None, id="guesses from the text"),
+        pytest.param({"method": "draft_model", "model": "hf://org/draft"}, ("org/draft", ""), id="a model of its own"),
+        pytest.param({"method": "eagle3", "model": "hf://org/head"}, ("org/head", ""), id="one that shares weights"),
+        pytest.param({"method": "medusa", "model": "hf://org/heads"}, None, id="one whose memory is not computed"),
+    ],
+)  # fmt: skip
+def test_which_second_model_the_operator_reads(
+    speculative: dict[str, Any] | None, read: tuple[str, str] | None
+) -> None:
+    wanted = asked().spec("engine", speculative={**speculative, "tokens": 3}) if speculative else asked()
+
+    assert planning.drafting(wanted.resolved) == read
+
+
+@pytest.mark.parametrize(
+    ("method", "own"), [pytest.param("draft_model", 1, id="all of it"), pytest.param("eagle3", 0, id="its cache")]
+)
+def test_a_second_model_takes_its_share(method: str, own: int) -> None:
+    model = memory.read_config(MISTRAL_7B)
+    small = Checkpoint(model, memory.by_shape(model))
+    wanted = asked().spec("engine", speculative={"method": method, "model": "hf://org/draft", "tokens": 3}).resolved
+    alone, both = (planning.make(wanted, small, Accelerator(80 * GIB, "x"), second) for second in (None, small))
+
+    assert alone is not None
+    assert both is not None
+    assert both.kv_bytes_per_token == 2 * (alone.kv_bytes_per_token or 0)
+    assert alone.weights is not None
+    assert both.weights is not None
+    assert both.weights.size == (1 + own) * alone.weights.size
+    assert both.verdict is memory.Verdict.UNKNOWN, "how much more it needs while it guesses is not computed"
+
+
 def judged(gib: float, annotations: dict[str, str] | None = None, **engine: Any) -> str:
     """The field that the refusal names, "" where nothing is refused."""
     model = memory.read_config(MISTRAL_7B)
