@@ -36,13 +36,8 @@ def local() -> Iterator[Stack]:
 def kubectl(local: Stack) -> Iterator[Kubectl]:
     kubectl = local.kubectl
     kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
-    namespace = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        # What the pods promise is enforced here: one that asks for more is refused.
-        "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
-    }
-    apply(kubectl, namespace)
+    # What the pods promise is enforced here: one that asks for more is refused.
+    stack.restrict(kubectl, NAMESPACE)
     kubectl.run("config", "set-context", "--current", f"--namespace={NAMESPACE}")
     try:
         yield kubectl

@@ -32,6 +32,8 @@ def demo() -> None:
 
     ready = stack.up(say)
     kubectl = ready.kubectl
+    # What the pods promise is enforced here: one that asks for more is refused.
+    stack.restrict(kubectl, "default")
     # A demo of before is gone first: this one shows the whole way.
     with step("taking away what an earlier demo left", say):
         kubectl.run("delete", "inferenceservices.fairlead.dev", NAME, "--ignore-not-found", "--wait")

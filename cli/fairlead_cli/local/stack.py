@@ -1,5 +1,6 @@
 """Everything fairlead on the local cluster: programs, images, the chart. The demo and the node tests stand on it."""
 
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -66,8 +67,16 @@ def install(helm: Path, kubectl: Kubectl, built: Mapping[str, Image]) -> None:
         "runtime.engineVersionCPU": recipes.engine_version(),
     }
     settings = [part for key, value in values.items() for part in ("--set-string", f"{key}={value}")]
+    restrict(kubectl, NAMESPACE)
     run(
-        *(str(helm), "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace"),
+        *(str(helm), "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE),
         *("--wait", "--timeout", INSTALL_TIMEOUT, *settings),
         environment=kubectl.environment,
     )
+
+
+def restrict(kubectl: Kubectl, namespace: str) -> None:
+    """Make a namespace that takes only pods of Pod Security `restricted`, or one of the namespaces there are into such a one."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+    kubectl.run("apply", "--server-side", "-f", "-", given=json.dumps(manifest))
