@@ -5,6 +5,7 @@ argparse does the work here as it does there, so that abbreviations, glued value
 
 import argparse
 import functools
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -82,15 +83,40 @@ class Parser:
 
     def _possible(self, words: Sequence[str]) -> list[Argument]:
         """All that argparse could take the words for. It takes long to be told of 300 arguments, and few are ever written."""
-        begun = tuple(word.partition("=")[0] for word in words if word.startswith("--"))
+        flags, places = self._long
+        found = set(self._without_flags)
+        for begun in {word.partition("=")[0] for word in words if word.startswith("--")}:
+            at = bisect_left(flags, begun)
+            while at < len(flags) and flags[at].startswith(begun):
+                found.add(places[at])
+                at += 1
         # What stands behind a single - may be several flags and a value in one word.
-        short = any(word.startswith("-") and not word.startswith("--") for word in words)
-        return [
-            argument
-            for argument in self.arguments
-            if not argument.flags
-            or any(flag.startswith(begun) if flag.startswith("--") else short for flag in argument.flags)
-        ]
+        if any(word.startswith("-") and not word.startswith("--") for word in words):
+            found |= self._with_short_flags
+        return [self.arguments[place] for place in sorted(found)]
+
+    @functools.cached_property
+    def _long(self) -> tuple[Sequence[str], Sequence[int]]:
+        """Long flags in their order, and where in `arguments` each stands."""
+        both = sorted(
+            (flag, place)
+            for place, argument in enumerate(self.arguments)
+            for flag in argument.flags
+            if flag.startswith("--")
+        )
+        return [flag for flag, _ in both], [place for _, place in both]
+
+    @functools.cached_property
+    def _with_short_flags(self) -> frozenset[int]:
+        return frozenset(
+            place
+            for place, argument in enumerate(self.arguments)
+            if any(not flag.startswith("--") for flag in argument.flags)
+        )
+
+    @functools.cached_property
+    def _without_flags(self) -> frozenset[int]:
+        return frozenset(place for place, argument in enumerate(self.arguments) if not argument.flags)
 
     def _not_understood(self, words: Sequence[str]) -> Refusal | None:
         flag = next((word for word in words if word.startswith("-")), None)
