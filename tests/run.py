@@ -57,7 +57,7 @@ SUITES = (
     ),
     Suite("serving", minutes=4),
     Suite("engine", minutes=45, engine=True),
-    Suite("node", minutes=30, programs=(*cluster.PROGRAMS, "helm"), images=True),
+    Suite("node", minutes=30, programs=(*cluster.PROGRAMS, "helm", "kube-network-policies"), images=True),
 )
 #: Programs, images and the engine's environment from empty caches; all of it is kept in the user's cache.
 BUILD_MINUTES = 20

@@ -21,6 +21,7 @@ COREDNS = "1.14.7"
 PAUSE = "1"
 HELM = "4.3.1"
 KWOK = "0.7.0"
+NETWORK_POLICIES = "0.8.0"
 
 
 @dataclass(frozen=True)
@@ -136,5 +137,11 @@ PROGRAMS: dict[str, Program] = {
         Program("coredns", "coredns", "fairlead.dev/local/coredns", COREDNS),
         Program("helm", "helm", "helm.sh/helm/v4/cmd/helm", HELM, fits=r"\bv4\.\d+\.\d+\b", ask=("version", "--short")),
         Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", KWOK, fits=r"\bv0\.7\.\d+\b"),
+        Program(
+            "kube-network-policies",
+            "kube-network-policies",
+            "fairlead.dev/local/kube-network-policies",
+            NETWORK_POLICIES,
+        ),
     )
 }
