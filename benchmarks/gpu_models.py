@@ -10,7 +10,8 @@ _COMMON: Final = {
     "tie_word_embeddings": False, "hidden_act": "silu",
 }  # fmt: skip
 _LLAMA: Final = _COMMON | {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
-#: Mistral 7B, Llama 2 13B, Llama 3 70B, and a Llama whose queries share one head of keys and values, as in Falcon and StarCoder.
+#: Mistral 7B, Llama 2 13B, Llama 3 70B, and a Llama whose queries share one head of keys and values, as in Falcon and StarCoder. Then models
+#: that guess for these: Llama 3.2 1B with their vocabulary, and the one layer of an EAGLE head.
 SHAPES: Final[Mapping[str, Mapping[str, Any]]] = {
     "7B": _COMMON | {
         "architectures": ["MistralForCausalLM"], "model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14_336,
@@ -28,6 +29,14 @@ SHAPES: Final[Mapping[str, Mapping[str, Any]]] = {
     "8B, one KV head": _LLAMA | {
         "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 1,
         "head_dim": 128, "max_position_embeddings": 8192,
+    },
+    "1B": _LLAMA | {
+        "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8,
+        "head_dim": 64, "max_position_embeddings": 32_768, "tie_word_embeddings": True,
+    },
+    "7B, EAGLE head": _LLAMA | {
+        "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 1, "num_attention_heads": 32, "num_key_value_heads": 8,
+        "head_dim": 128, "max_position_embeddings": 32_768,
     },
 }  # fmt: skip
 

@@ -28,17 +28,22 @@ from fairlead_runtime.memory import GIB, EngineSettings
 
 #: Seconds that one start may take: compilation, and graphs.
 START_WITHIN = 400
+#: Tokens that a second model guesses in each step.
+GUESSES = 3
 #: As EngineSettings name them -> as vLLM does.
 _ARGUMENTS = {"tensor": "tensor_parallel_size", "pipeline": "pipeline_parallel_size", "eager": "enforce_eager"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """settings: as EngineSettings names them, and vLLM's LLM too but for _ARGUMENTS."""
+    """settings: as EngineSettings names them, and vLLM's LLM too but for _ARGUMENTS. drafting: how a second model guesses GUESSES tokens, and
+    its shape.
+    """
 
     name: str
     shape: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    drafting: tuple[str, str] | None = None
 
     @property
     def all_settings(self) -> dict[str, Any]:
@@ -48,6 +53,7 @@ class Case:
             "max_num_seqs": 256,
             "max_num_batched_tokens": 8192,
             "gpu_memory_utilization": 0.9,
+            **({"speculative_tokens": GUESSES} if self.drafting else {}),
             **self.settings,
         }
 
@@ -56,18 +62,40 @@ class Case:
         """Of one replica."""
         return int(self.settings.get("tensor", 1) * self.settings.get("pipeline", 1))
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """For vLLM's LLM."""
+    def arguments(self, folder: Path) -> dict[str, Any]:
+        """For vLLM's LLM. folder: where write() put the models."""
         found = {_ARGUMENTS.get(name, name): value for name, value in self.all_settings.items()}
+        found["model"] = str(folder)
+        if self.drafting:
+            tokens = found.pop("speculative_tokens")
+            found["speculative_config"] = {
+                "method": self.drafting[0], "model": str(folder / "second"), "num_speculative_tokens": tokens,
+            }  # fmt: skip
         if self.gpus > 1:
             found["compilation_config"] = {"pass_config": {"fuse_allreduce_rms": False}}
         return found
 
+    def write(self, folder: Path) -> None:
+        """Models without weights."""
+        for place, shape in ((folder, self.shape), (folder / "second", self.drafting[1] if self.drafting else "")):
+            if shape:
+                place.mkdir(parents=True)
+                (place / "config.json").write_text(json.dumps(dict(SHAPES[shape])), encoding="utf-8")
+
+    def plan(self, gpu: int, settings: Mapping[str, Any] | None = None) -> memory.Plan:
+        """On a GPU of so many bytes. settings: instead of its own."""
+        model = memory.read_config(SHAPES[self.shape])
+        asked = EngineSettings(**(self.all_settings if settings is None else settings))
+        second = None
+        if self.drafting:
+            method, shape = self.drafting
+            guessing = memory.read_config(SHAPES[shape])
+            second = memory.draft(method, guessing, memory.by_shape(guessing), asked.pipeline)
+        return memory.plan(model, memory.by_shape(model), asked, gpu, second)
+
     def planned(self, gpu: int) -> int:
         """Tokens of the KV cache on a GPU of so many bytes."""
-        model = memory.read_config(SHAPES[self.shape])
-        plan = memory.plan(model, memory.by_shape(model), EngineSettings(**self.all_settings), gpu)
+        plan = self.plan(gpu)
         assert plan.kv_cache_tokens is not None, plan.unknowns
         return plan.kv_cache_tokens
 
@@ -94,6 +122,19 @@ CASES: Sequence[Case] = (
     Case("70B bf16, tensor 2, eager, 0.95", "70B", {"tensor": 2, "eager": True, "gpu_memory_utilization": 0.95}),
     Case("70B bf16, tensor 4", "70B", {"tensor": 4}),
     Case("13B bf16, tensor 2, pipeline 2", "13B", {"tensor": 2, "pipeline": 2}),
+    Case("7B bf16, 1B guesses", "7B", {}, ("draft_model", "1B")),
+    Case("7B bf16, KV fp8, 1B guesses", "7B", {"kv_cache_dtype": "fp8"}, ("draft_model", "1B")),
+    Case("13B bf16, 1B guesses, 0.6", "13B", {"gpu_memory_utilization": 0.6}, ("draft_model", "1B")),
+    Case("7B bf16, EAGLE", "7B", {}, ("eagle", "7B, EAGLE head")),
+    Case("7B bf16, EAGLE-3", "7B", {}, ("eagle3", "7B, EAGLE head")),
+    Case(
+        "7B fp8, KV fp8, EAGLE, 0.5",
+        "7B",
+        {"quantization": "fp8", "kv_cache_dtype": "fp8", "gpu_memory_utilization": 0.5},
+        ("eagle", "7B, EAGLE head"),
+    ),
+    Case("7B bf16, 1B guesses, tensor 2", "7B", {"tensor": 2}, ("draft_model", "1B")),
+    Case("7B bf16, EAGLE-3, tensor 2", "7B", {"tensor": 2}, ("eagle3", "7B, EAGLE head")),
 )
 
 #: The engine starts in a process of its own, so that the GPU is empty for the next one. bytes: the GPU's memory as the engine asks for it.
@@ -138,11 +179,10 @@ def started(output: str) -> Started:
 
 def start(case: Case, folder: Path, gpus: Sequence[str]) -> Started:
     """The log stays in the folder. Raises StartFailedError."""
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(dict(SHAPES[case.shape])), encoding="utf-8")
+    case.write(folder)
     program, log = folder / "start.py", folder / "log"
     program.write_text(START, encoding="utf-8")
-    arguments = json.dumps({"model": str(folder), **case.arguments})
+    arguments = json.dumps(case.arguments(folder))
     with log.open("wb") as written:
         try:
             subprocess.run(

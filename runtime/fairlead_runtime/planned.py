@@ -6,7 +6,7 @@ Pure. What of a configuration changes memory and is not computed is named, so th
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from fairlead_runtime import flags
+from fairlead_runtime import flags, memory
 from fairlead_runtime.arguments import kv_cache_memory_bytes, with_profile
 from fairlead_runtime.config import Device, RuntimeConfig
 from fairlead_runtime.failure import Failure
@@ -56,9 +56,6 @@ HARMLESS: Final = frozenset(
 )
 #: Methods that guess from the text itself.
 _WITHOUT_A_MODEL: Final = frozenset({"ngram", "suffix"})
-#: Methods whose second model has a KV cache as its config.json says -> whether all of its weights are its own. The others take
-#: the vocabulary's matrices from the model that they guess for, whatever their files hold.
-_WITH_A_CACHE: Final[Mapping[str, bool]] = {"draft_model": True, "eagle": False, "eagle3": False}
 #: Variables of the engine that lay out its memory otherwise.
 ENVIRONMENT: Final = frozenset(
     {"VLLM_PP_LAYER_PARTITION", "VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE", "VLLM_CPU_KVCACHE_SPACE", "VLLM_MLA_DISABLE",
@@ -106,13 +103,13 @@ def settings(config: RuntimeConfig, environ: Mapping[str, str] | None = None) ->
 def drafting(config: RuntimeConfig) -> str:
     """The second model whose memory can be computed: a folder or a hub's repository; "" for none."""
     guesses = config.engine.speculative
-    return (guesses.model or "") if guesses and guesses.method in _WITH_A_CACHE else ""
+    return (guesses.model or "") if guesses and guesses.method in memory.DRAFTING else ""
 
 
 def draft(config: RuntimeConfig, model: ModelConfig, weights: Weights | None) -> Draft:
     """Of the model that drafting() names, as it was read."""
     guesses = config.engine.speculative
-    return Draft(model, weights if guesses and _WITH_A_CACHE[guesses.method] else None)
+    return memory.draft(guesses.method if guesses else "draft_model", model, weights, config.parallelism.pipeline)
 
 
 #: Arguments that settings() reads.

@@ -10,14 +10,17 @@ are NamedTuples where these serve: a dataclass takes two milliseconds to define,
 
 from fairlead_runtime.memory.architecture import ModelConfig
 from fairlead_runtime.memory.architecture import read as read_config
+from fairlead_runtime.memory.drafts import METHODS as DRAFTING
+from fairlead_runtime.memory.drafts import Draft, draft
 from fairlead_runtime.memory.gpus import GPU, GPUS, usable_bytes
-from fairlead_runtime.memory.planning import Draft, plan
+from fairlead_runtime.memory.planning import plan
 from fairlead_runtime.memory.reading import ConfigError
 from fairlead_runtime.memory.types import GIB, EngineSettings, Estimate, Plan, Unknown, Verdict
 from fairlead_runtime.memory.weights import Weights, by_shape, from_headers, from_index, in_folder, read_header
 from fairlead_runtime.memory.words import gib
 
 __all__ = [
+    "DRAFTING",
     "GIB",
     "GPU",
     "GPUS",
@@ -31,6 +34,7 @@ __all__ = [
     "Verdict",
     "Weights",
     "by_shape",
+    "draft",
     "from_headers",
     "from_index",
     "gib",

@@ -67,7 +67,7 @@ class ModelConfig:
     """layers: the caches of each. heads, kv_heads, hidden, intermediate, vocabulary: elements. experts: of a layer, 0 for none; chosen:
     of them for one token; expert_width: one's intermediate elements. max_model_len: the length it was made for. any_length: its file
     tells none, so that the engine takes whatever is asked. dtype: of its checkpoint. state_dtype: of a recurrent state, "auto" for the
-    model's.
+    model's. draft_vocabulary: tokens that a head of EAGLE-3 guesses among, 0 where it does not say.
     """
 
     architecture: str
@@ -82,6 +82,7 @@ class ModelConfig:
     max_model_len: int
     dtype: str
     any_length: bool = False
+    draft_vocabulary: int = 0
     experts: int = 0
     chosen: int = 0
     expert_width: int = 0
@@ -124,6 +125,7 @@ def read(document: object) -> ModelConfig:
         max_model_len=_length(top, text),
         any_length=_told_length(text) is None,
         dtype=_dtype(top, text),
+        draft_vocabulary=text.whole("draft_vocab_size") or 0,
         experts=text.whole("num_experts", "moe_num_experts", "n_routed_experts", "num_local_experts", least=0) or 0,
         chosen=text.whole("num_experts_per_tok", "num_experts_per_token", "moe_topk", least=0) or 0,
         expert_width=text.whole("moe_intermediate_size", "intermediate_size") or 4 * hidden,

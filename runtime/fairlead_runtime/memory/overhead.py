@@ -62,13 +62,13 @@ def activations(model: ModelConfig, settings: EngineSettings, tokens: int, reque
     return Estimate(peak + OTHER, error)
 
 
-def graphs(model: ModelConfig, settings: EngineSettings, requests: int) -> Estimate:
-    """Sizes are 1, 2, 4, then every 8 to 256 and every 16 to 512, up to twice the requests."""
+def graphs(model: ModelConfig, settings: EngineSettings, requests: int, more: int = 0) -> Estimate:
+    """Sizes are 1, 2, 4, then every 8 to 256 and every 16 to 512, up to twice the requests. more: layers of a model that guesses tokens."""
     if settings.eager or settings.device == "cpu":
         return Estimate(0)
     most = min(512, 2 * requests)
     sizes = 3 + min(most, 255) // 8 + max(0, most - 240) // 16
-    layers = -(-len(model.layers) // settings.pipeline)
+    layers = -(-len(model.layers) // settings.pipeline) + more
     size = GRAPH_OF_LAYER * layers * sizes
     return Estimate(size, int(GRAPH_ERROR * size))
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from fairlead_runtime.memory import overhead, parallel, quantization, specs, words
 from fairlead_runtime.memory.architecture import ModelConfig
+from fairlead_runtime.memory.drafts import Draft
 from fairlead_runtime.memory.kvcache import KVCache
 from fairlead_runtime.memory.quantization import DTYPE_BITS
 from fairlead_runtime.memory.reading import ConfigError
@@ -31,13 +32,6 @@ class _Taken(NamedTuple):
         taken = self.weights[stage] + self.activations + self.graphs
         # 0.26 measures graphs and does not count them.
         return Estimate(budget - taken.size, taken.error + self.graphs.least)
-
-
-class Draft(NamedTuple):
-    """A model of its own that guesses tokens. weights None: not known."""
-
-    model: ModelConfig
-    weights: Weights | None
 
 
 def plan(
@@ -69,7 +63,8 @@ def plan(
     if isinstance(cache, Unknown):
         unknowns.append(cache)
     budget = _budget(engine, gpu_bytes)
-    running = overhead.activations(model, engine, tokens, requests), overhead.graphs(model, engine, requests)
+    guessing = len(draft.model.layers) if draft else 0
+    running = overhead.activations(model, engine, tokens, requests), overhead.graphs(model, engine, requests, guessing)
     taken = _Taken(held, *running) if held else None
     rooms = _rooms(engine, budget, taken, unknowns)
     stage = max(range(len(held)), key=lambda place: held[place].size) if held else 0
@@ -188,9 +183,16 @@ def _weights(
     for stage, layers in enumerate(parallel.stages(len(model.layers), engine.pipeline)):
         size = parallel.weights_of_stage(weights, engine, model.kv_heads, (stage, layers), kept)
         if draft and draft.weights and stage == engine.pipeline - 1:
-            size += draft.weights.size // engine.tensor
+            size += _of_draft(draft.model, draft.weights, engine, bits)
         held.append(Estimate(size, int(size * ERRORS[weights.source])) + overhead.lora(model, engine))
     return tuple(held)
+
+
+def _of_draft(model: ModelConfig, weights: Weights, engine: EngineSettings, bits: int) -> int:
+    """Whole on the last stage. The engine quantizes none of it while it loads. bits: of one weight of the first model, whose dtype it takes."""
+    layers = range(len(model.layers))
+    kept = parallel.Kept(DTYPE_BITS[model.dtype], bits, bits)
+    return parallel.weights_of_stage(weights, replace(engine, pipeline=1), model.kv_heads, (0, layers), kept)
 
 
 def _check(model: ModelConfig, engine: EngineSettings) -> None:

@@ -190,6 +190,8 @@ def _layer(name: str) -> int:
     """-1 outside of the language model's layers."""
     if _TOWER.search(name):
         return -1
+    if name.startswith("midlayer."):
+        return 0  # the one of an EAGLE-3 head
     found = _LAYER.search(name)
     return int(found.group(1)) if found else -1
 

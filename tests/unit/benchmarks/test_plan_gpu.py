@@ -1,5 +1,6 @@
 """Planned against reported memory of a GPU: what of it needs none."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from plan_gpu import CASES, Case, Measuring, Started, StartFailedError, measure,
 
 from fairlead_cli.bench.record import PlannedRow, PlanRecord
 from fairlead_runtime import memory
-from fairlead_runtime.memory import GIB, EngineSettings, Verdict
+from fairlead_runtime.memory import GIB, Verdict
 
 KEPT = Path(__file__).resolve().parents[3] / "docs" / "benchmarks" / "plan-gpu.json"
 H200 = int(139.8 * GIB)
@@ -20,9 +21,8 @@ H200 = int(139.8 * GIB)
 def test_every_configuration_is_planned_without_an_unknown(case: object) -> None:
     assert case in CASES
     found = next(known for known in CASES if known is case)
-    model = memory.read_config(SHAPES[found.shape])
 
-    plan = memory.plan(model, memory.by_shape(model), EngineSettings(**found.all_settings), H200)
+    plan = found.plan(H200)
 
     assert (plan.verdict, plan.unknowns) == (Verdict.FITS, ())
     assert found.planned(H200) == plan.kv_cache_tokens
@@ -111,8 +111,24 @@ def test_a_replica_of_several_gpus_has_them_to_itself(tmp_path: Path, monkeypatc
 def test_the_engine_is_told_of_its_gpus_in_its_own_words() -> None:
     case = next(case for case in CASES if case.name == "13B bf16, tensor 2, pipeline 2")
 
-    assert (case.gpus, case.arguments["tensor_parallel_size"], case.arguments["pipeline_parallel_size"]) == (4, 2, 2)
-    assert not {"tensor", "pipeline"} & set(case.arguments)
+    told = case.arguments(Path("/model"))
+
+    assert (case.gpus, told["tensor_parallel_size"], told["pipeline_parallel_size"]) == (4, 2, 2)
+    assert not {"tensor", "pipeline"} & set(told)
+
+
+@pytest.mark.parametrize("method", memory.DRAFTING)
+def test_the_engine_is_given_the_model_that_guesses(method: str, tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.drafting and case.drafting[0] == method)
+    case.write(tmp_path / "0")
+    told = case.arguments(tmp_path / "0")
+
+    second = told["speculative_config"]
+    assert (second["method"], second["num_speculative_tokens"]) == (method, plan_gpu.GUESSES)
+    read = [json.loads((Path(place) / "config.json").read_text()) for place in (told["model"], second["model"])]
+    assert case.drafting is not None
+    assert read == [SHAPES[case.shape], SHAPES[case.drafting[1]]]
+    assert not any(name.startswith("speculative_tokens") for name in told)
 
 
 def row(planned: int, *, fitted: bool = False) -> PlannedRow:
@@ -138,11 +154,9 @@ def test_what_was_measured_still_holds() -> None:
     """The present arithmetic against every kept figure."""
     record = PlanRecord.model_validate_json(KEPT.read_text(encoding="utf-8"))
     assert record.rows
-    shapes = {case.name: case.shape for case in CASES}
+    cases = {case.name: case for case in CASES}
     for kept in record.rows:
-        model = memory.read_config(SHAPES[shapes[kept.config]])
-        gpu = kept.gpu_bytes or record.gpu_bytes
-        plan = memory.plan(model, memory.by_shape(model), EngineSettings(**kept.settings), gpu)
+        plan = cases[kept.config].plan(kept.gpu_bytes or record.gpu_bytes, kept.settings)
         assert plan.kv_cache_tokens is not None
         now = kept.model_copy(update={"planned_kv_tokens": plan.kv_cache_tokens})
         assert now.verdict != "missed", now

@@ -159,14 +159,16 @@ ALONE = planned_beside(None, "suffix")
 CACHE_OF_SMALL = 32 * 8 * 128 * 2 * 2
 
 
-@pytest.mark.parametrize(("method", "own"), [("draft_model", True), ("eagle", False), ("eagle3", False)])
-def test_a_model_that_guesses_takes_its_share(method: str, *, own: bool) -> None:
+@pytest.mark.parametrize("method", memory.DRAFTING)
+def test_a_model_that_guesses_takes_its_share(method: str) -> None:
+    small = memory.read_config(SMALL)
+    own = memory.draft(method, small, memory.by_shape(small)).weights
     both = planned_beside(SMALL, method)
-    more = weights(both) - weights(ALONE)
 
+    assert own is not None
     assert (both.kv_bytes_per_token or 0) - (ALONE.kv_bytes_per_token or 0) == CACHE_OF_SMALL
-    assert (13 * GIB < more < 14 * GIB) if own else more == 0
-    assert (memory.Unknown("weights", "those of the model that guesses are not known") in both.unknowns) is not own
+    assert weights(both) - weights(ALONE) == own.size
+    assert [str(unknown) for unknown in both.unknowns] == [f"memory: speculative method {method} is not computed"]
 
 
 def test_a_model_that_guesses_is_read_in_its_folder(tmp_path: Path) -> None:
