@@ -33,6 +33,8 @@ class Case:
     after: Callable[[Scene], None] | None = None
     #: Label of a namespace of its own, see policies.py; "-" is a namespace without a policy.
     apart: str = ""
+    #: It is told only when it has lasted.
+    lasts: bool = False
 
 
 def _false(sentence: str, reason: str, **more: Any) -> Case:
@@ -139,6 +141,7 @@ _ONE: Final = {"maxReplicas": 1}
 _LIKES: Final = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Likes"}]}]}}}  # fmt: skip
 _TAKEN: Final = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "taken"}, "spec": {"ports": [{"port": 1}]}}
 _NO_GPUS: Final = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-gpus"}, "spec": {"hard": {"requests.nvidia.com/gpu": "0"}}}  # fmt: skip
+_NO_SERVICES: Final = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-services"}, "spec": {"hard": {"count/services": "0"}}}  # fmt: skip
 _HUB_TOKEN: Final = {"uri": "hf://org/model", "tokenSecretRef": {"name": "hf", "key": "token"}}
 _KEYS: Final = {"apiKeySecretRef": {"name": "keys", "key": "keys"}}
 _OCI: Final = {"uri": "oci://example.com/models/tiny:1"}
@@ -189,6 +192,7 @@ FAILURES: Final = (
     _false("another template while the old pods serve", "RollingOut", after=_changed(Fate())),
     _false("a new template whose engine fails", "RolloutBlocked", after=_changed(record("KVCacheTooSmall")), field=""),
     _false("two pods found different commits of a branch", "MixedRevisions", spec={"replicas": 2}, after=_moved),
+    _false("the namespace may have no Services", "WriteFailed", before=(_NO_SERVICES,), apart="-", lasts=True),
     # Autoscaled
     _false("an engine with a queue, at the most replicas", "AtMaximum", spec={"autoscaling": _ONE}, after=_busy),
     _false("no engine answers the operator", "MetricsUnavailable", spec={"autoscaling": _ONE}),

@@ -89,7 +89,7 @@ def played(plane: ControlPlane, admin: Kubectl, operator: OperatorProcess, admis
                 case.after(Scene(kubectl, pools[SHARED], name, engines))
 
         # The long ones first.
-        order = sorted(CASES, key=lambda case: case.after is None)
+        order = sorted(CASES, key=lambda case: (not case.lasts, case.after is None))
         afterwards = {case.sentence: beside.submit(play, case) for case in order}
         yield Played(seen, places, afterwards, time.monotonic() + WITHIN)
         for done in afterwards.values():

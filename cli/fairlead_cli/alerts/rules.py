@@ -204,7 +204,7 @@ OPERATOR: Final = (
         Severity.WARNING,
         "{{ $value | humanizePercentage }} of the operator's reconciles fail",
         "Each is tried again, later each time. Specs that are wrong are not among them: those are Rejected.",
-        "The operator's log has a line with `outcome: Failed` and `why` for each: most often the API server's answer, otherwise a defect to be reported.",
+        "The operator's log has a line with `outcome: Failed` and `why` for each: most often the API server's answer, which the service's condition `UpToDate` tells as `WriteFailed` once it lasts; otherwise a defect to be reported.",
     ),
     Alert(
         "FairleadQueueLong",

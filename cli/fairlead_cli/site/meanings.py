@@ -52,6 +52,7 @@ MEANS: Final[Mapping[str, str]] = {
     "UnknownFailure": "The container ended with a text that is not in the catalogue. The message has the last words.",
     "RollingOut": "New pods take the place of old ones. The message says which way, and what serves meanwhile.",
     "MixedRevisions": "Pods that started together found different commits of a branch, and answer with different weights.",
+    "WriteFailed": "The API server has refused the same request of the operator for a minute, for a reason that is not the spec's: a quota, a webhook that does not answer, a right that is missing, its own trouble. What runs goes on running. The message has its words.",
     "RolloutBlocked": "The new pods fail, or did not become Ready in time. Whether the old ones serve says condition `Available`.",
     "AtMaximum": "The load asks for more replicas than `maxReplicas`; requests wait.",
     "MetricsUnavailable": "No Ready pod answered the operator on port 9090, so that the autoscaler moves nothing.",

@@ -66,6 +66,9 @@ LOOK = (
     ("/state", "kubectl get --raw /api/v1/namespaces/NAMESPACE/pods/POD:9090/proxy/state"),
     ("InferenceService: spec", "kubectl get infs NAME -o yaml"),
     ("ownerReferences", "kubectl get deployment,service,poddisruptionbudget NAME -o yaml"),
+    ("answers to the operator", "kubectl describe infs NAME"),
+    ("answers to the operator", "kubectl describe resourcequota"),
+    ("answers to the operator", "kubectl -n fairlead-system logs deployment/fairlead --all-containers | grep /NAME"),
     ("config.json", "fairlead plan -f service.yaml --gpu MEMORY"),
 )
 #: How many of an engine's texts stand here; all are in failures.md.

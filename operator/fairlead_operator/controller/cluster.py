@@ -214,7 +214,8 @@ class Cluster:
             if code == 429:  # also where this is the end of it: what comes next is to wait as well
                 self._bucket.pause(_seconds(headers.get("Retry-After")))
             if code != 429 or last:
-                raise ApiError(code, answer.get("reason") or "Unknown", answer.get("message") or str(answer))
+                request = f"{verb or _VERBS[method]} {_title(kind, path, body)}"
+                raise ApiError(code, answer.get("reason") or "Unknown", answer.get("message") or str(answer), request)
         raise AssertionError("the last try returns or raises")
 
     async def _send(
@@ -231,6 +232,14 @@ class Cluster:
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as failure:
             return 0, {}, {"message": f"no answer from the API server: {str(failure) or type(failure).__name__}"}
         return response.status, response.headers, _parsed(text)
+
+
+def _title(kind: Kind, path: str, body: Manifest | list[Manifest] | bytes | None) -> str:
+    """What a request is about; the name of what is created is not in the path."""
+    name = "/".join(path.split("/")[7 if kind.group else 6 :])
+    if not name and isinstance(body, dict):
+        name = body.get("metadata", {}).get("name", "")
+    return f"{kind.name} {name}".rstrip()
 
 
 def _parsed(text: bytes) -> Any:

@@ -27,12 +27,16 @@ class LostLeaseError(Exception):
 
 
 class ApiError(Exception):
-    """The API server's refusal: HTTP `code` (0 when there was no answer), Kubernetes `reason`, its message."""
+    """The API server's refusal: HTTP `code` (0 when there was no answer), Kubernetes `reason`, its message.
 
-    def __init__(self, code: int, reason: str, message: str) -> None:
+    `request` is what was asked: verb, kind and name.
+    """
+
+    def __init__(self, code: int, reason: str, message: str, request: str = "") -> None:
         super().__init__(f"{code} {reason}: {message}" if code else message)
         self.code = code
         self.reason = reason
+        self.request = request
 
 
 def namespace_ends(refusal: ApiError) -> NotYetError | None:

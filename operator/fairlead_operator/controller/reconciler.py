@@ -5,7 +5,7 @@ failure and the periodic look all take the same way.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from fairlead_operator.controller.accelerators import AcceleratorCount
@@ -20,6 +20,7 @@ from fairlead_operator.controller.outcomes import ApiError, NotYetError, Rejecte
 from fairlead_operator.controller.planner import Planner
 from fairlead_operator.controller.pod_events import PodEvents
 from fairlead_operator.controller.recorder import Recorder
+from fairlead_operator.controller.refusals import Refusals
 from fairlead_operator.controller.scale_down import ScaleDown
 from fairlead_operator.controller.store import Key, Store, uid
 from fairlead_operator.core import names
@@ -27,6 +28,7 @@ from fairlead_operator.core.build import build_objects
 from fairlead_operator.core.giving_up import gives_up, pods_wanted
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import observe
+from fairlead_operator.core.refusal import WRITE_FAILED, Refusal, refusal
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Defaults, Resolved, resolve
 from fairlead_operator.core.seen import Snapshot
@@ -70,6 +72,7 @@ class Reconciler:
     recorder: Recorder
     api_keys: ApiKeys
     defaults: Defaults
+    refusals: Refusals = field(default_factory=Refusals)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def reconcile(self, key: Key) -> Report:
@@ -77,6 +80,7 @@ class Reconciler:
         service = self.store.get(INFERENCE_SERVICES, key)
         if service is None:
             self.planner.forget(key)
+            self.refusals.ended(key)
             return Report()
         match resolve(service, self.defaults):
             case outcome if service["metadata"].get("deletionTimestamp"):  # its children go with it, or before it
@@ -93,6 +97,22 @@ class Reconciler:
                 return replace(report, requeue=min(report.requeue or PLAN_LOOK, PLAN_LOOK))
             case False:  # its model is being read, for some seconds at most
                 return Report(requeue=READING_LOOK, generation=service["metadata"]["generation"])
+        try:
+            changes, pods_are_weighed = await self._bring_about(key, service, resolved)
+        except RejectedError as refused:
+            verdict = Rejection(refused.reason, refused.message, refused.field)
+            report = await self._report(key, service, verdict, [])
+            # It hangs on other objects too: a name may become free without any event that we watch.
+            return replace(report, requeue=min(report.requeue or REFUSED_LOOK, REFUSED_LOOK))
+        except ApiError as failure:
+            await self._tell(key, service, resolved, failure)
+            raise
+        await self.store.caught_up(CHILDREN, key, CATCH_UP)
+        report = await self._report(key, service, resolved, changes)
+        return report if pods_are_weighed is None else replace(report, requeue=pods_are_weighed)
+
+    async def _bring_about(self, key: Key, service: Manifest, resolved: Resolved) -> tuple[list[str], float | None]:
+        """All writes but the status: what they were, and when to come back for the rest of them."""
         # What was rendered once is never rendered again, even if no watch shows it.
         absent = await self.children.recall(service, CONTROLLER_REVISIONS, resolved.revision_name)
         snapshot = self._snapshot(key, service)
@@ -101,19 +121,18 @@ class Reconciler:
         assert seen.rollout is not None
         objects = build_objects(pods_wanted(resolved, seen), seen.rollout)
         intent, pods_are_weighed = await self.scale_down.gate(key, objects)
-        try:
-            changes = await self.children.bring_about(
-                service, intent, absent, lambda: self.api_keys.ensure(service, resolved, seen)
-            )
-        except RejectedError as refused:
-            verdict = Rejection(refused.reason, refused.message, refused.field)
-            report = await self._report(key, service, verdict, [])
-            # It hangs on other objects too: a name may become free without any event that we watch.
-            return replace(report, requeue=min(report.requeue or REFUSED_LOOK, REFUSED_LOOK))
+        changes = await self.children.bring_about(
+            service, intent, absent, lambda: self.api_keys.ensure(service, resolved, seen)
+        )
         changes += await self.children.prune(key, self._snapshot(key, service), intent)
-        await self.store.caught_up(CHILDREN, key, CATCH_UP)
-        report = await self._report(key, service, resolved, changes)
-        return report if pods_are_weighed is None else replace(report, requeue=pods_are_weighed)
+        return changes, pods_are_weighed
+
+    async def _tell(self, key: Key, service: Manifest, resolved: Resolved, failure: ApiError) -> None:
+        """What goes on failing is said in the status; a failure that passes stands in the log only."""
+        found = refusal(failure.request, str(failure))
+        lasting = self.refusals.failed(key, found, known=_is_told(service))
+        if lasting is not None:
+            await self._report(key, service, resolved, [], lasting)
 
     def _snapshot(self, key: Key, service: Manifest) -> Snapshot:
         owned = (child for kind in CHILDREN for child in self.store.owned(kind, key))
@@ -127,9 +146,18 @@ class Reconciler:
             planned=self.planner.plans.get(key),
         )
 
-    async def _report(self, key: Key, service: Manifest, outcome: Resolved | Rejection, changes: list[str]) -> Report:
-        """Say what is true now, if that is news."""
-        snapshot = self._snapshot(key, service)
+    async def _report(
+        self,
+        key: Key,
+        service: Manifest,
+        outcome: Resolved | Rejection,
+        changes: list[str],
+        lasting: Refusal | None = None,
+    ) -> Report:
+        """Say what is true now, if that is news. `lasting` is what the API server keeps refusing; without it nothing does any longer."""
+        if lasting is None:
+            self.refusals.ended(key)
+        snapshot = replace(self._snapshot(key, service), refusal=lasting)
         late, look_again = await self.pod_events.of(snapshot.pods)
         free, count_again = await self.accelerators.of(snapshot.pods)
         snapshot = replace(snapshot, events=late, accelerators=free)
@@ -163,3 +191,8 @@ class Reconciler:
         """Seconds to the earliest moment, at least one."""
         waits = [(moment - self.now()).total_seconds() for moment in moments if moment is not None]
         return max(1.0, min(waits)) if waits else None
+
+
+def _is_told(service: Manifest) -> bool:
+    conditions = (service.get("status") or {}).get("conditions") or ()
+    return any(condition.get("reason") == WRITE_FAILED for condition in conditions)

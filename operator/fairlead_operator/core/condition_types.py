@@ -47,7 +47,7 @@ TYPES: Final = (
     ConditionType(ENGINE, "no engine has failed without recovering; after three restarts only ten minutes of service are recovery", "none by itself", states={
         "NoFailure": "none has", "NotAccepted": _NOT_ACCEPTED,
     }),
-    ConditionType(UP_TO_DATE, "every pod runs this generation's template", "blocks it", states={
+    ConditionType(UP_TO_DATE, "every pod runs this generation's template, and whatever else belongs to it is written", "blocks it", states={
         "AllPodsCurrent": "they do", "NotAccepted": _NOT_ACCEPTED, "GivenUp": _GIVEN_UP,
     }),
     ConditionType(AUTOSCALED, "the load sets the replicas, within the bounds", "none", "while `spec.autoscaling` is not set", states={

@@ -12,6 +12,7 @@ from fairlead_operator.core.observe import is_flapping
 from fairlead_operator.core.phase import phase_of
 from fairlead_operator.core.progress import how, warning, why_blocked, why_mixed
 from fairlead_operator.core.reasons import ACCEPTED, AUTOSCALED, ENGINE, MODEL, REASONS, SCHEDULED, UP_TO_DATE
+from fairlead_operator.core.refusal import WRITE_FAILED, told
 from fairlead_operator.core.seen import Observed, Problem
 
 READY: Final = "Ready"
@@ -157,6 +158,11 @@ def spec_is_not_rendered(seen: Observed) -> Verdict | None:
     return None
 
 
+def writes_fail(seen: Observed) -> Verdict | None:
+    """What this spec asks for cannot be brought about: neither pods nor rollout say anything of it."""
+    return Verdict("False", WRITE_FAILED, told(seen.refusal)) if seen.refusal else None
+
+
 def rollout_is_blocked(seen: Observed) -> Verdict | None:
     """The new pods fail, or did not become Ready in time."""
     blocked = why_blocked(seen)
@@ -222,11 +228,11 @@ TABLE: Final = (
         (not_accepted, gave_up_for(ENGINE), _pod_problem(ENGINE), an_engine_flaps),
         Verdict("True", "NoFailure", "no engine of this spec has failed"),
     ),
-    #: UpToDate. True: every pod runs this generation's template. Never absent. Blocks Ready.
-    #: False: RollingOut, RolloutBlocked, MixedRevisions.
+    #: UpToDate. True: every pod runs this generation's template, and whatever else belongs to it is written. Never absent.
+    #: Blocks Ready. False: WriteFailed, RollingOut, RolloutBlocked, MixedRevisions.
     Row(
         UP_TO_DATE,
-        (spec_is_not_rendered, no_pod_is_kept, rollout_is_blocked, pods_are_being_replaced, replicas_serve_different_weights, next_rollout_interrupts),
+        (spec_is_not_rendered, writes_fail, no_pod_is_kept, rollout_is_blocked, pods_are_being_replaced, replicas_serve_different_weights, next_rollout_interrupts),
         Verdict("True", "AllPodsCurrent", "every pod runs this spec"),
     ),
     #: Secured. True: a key guards the serving port. False: NoAPIKey. Never absent. Does not block Ready.

@@ -87,6 +87,7 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
         autoscaling=configured(service),
         replicas=int(spec.get("replicas", 1)),
         scaling=snapshot.scaling,
+        refusal=snapshot.refusal,
         previous=service.get("status") or {},
         recheck_at=_recheck_at(pods, workload, snapshot.now),
     )

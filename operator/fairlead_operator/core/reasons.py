@@ -101,6 +101,7 @@ REASONS: Final[dict[str, Reason]] = {
     "RollingOut": Reason(UP_TO_DATE, "Pods: label fairlead.dev/template", "", Retry.WAIT, "wait for the new pods to be Ready"),
     "MixedRevisions": Reason(UP_TO_DATE, "/state of the Pods: model.revision", "spec.model.revision", Retry.USER, "delete the pods that serve another commit, they come back with the pinned one; or name a commit in spec.model.revision"),
     "RolloutBlocked": Reason(UP_TO_DATE, "Deployment: status.conditions[Progressing].reason=ProgressDeadlineExceeded; new Pods' user-must-act failures seen twice; ControllerRevision: annotation fairlead.dev/failed", "", Retry.USER, "correct the spec, or go back to the former one"),
+    "WriteFailed": Reason(UP_TO_DATE, "the API server's answers to the operator: the same request refused for a minute", "", Retry.WAIT, "look at what the message names: a quota, a webhook, a right, or the API server itself"),
     # Autoscaled
     "AtMaximum": Reason(AUTOSCALED, f"{_LOAD}.inflight", "spec.autoscaling.maxReplicas", Retry.WAIT, "raise spec.autoscaling.maxReplicas, or let requests wait"),
     "MetricsUnavailable": Reason(AUTOSCALED, _LOAD, "", Retry.WAIT, "let the operator reach the pods' port 9090 (network policy, firewall); the number of replicas stays as it is meanwhile"),

@@ -10,6 +10,7 @@ from fairlead_operator.api.rollout import Strategy
 from fairlead_operator.core.autoscale import Progress
 from fairlead_operator.core.load import Load
 from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.refusal import Refusal
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.revisions import Rollout
 from fairlead_runtime.memory import Plan
@@ -93,6 +94,8 @@ class Snapshot:
     scaling: Progress | None = None
     #: What the model will take, as far as that is known beforehand.
     planned: Plan | None = None
+    #: What the API server keeps refusing.
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,8 @@ class Observed:
     autoscaling: Autoscaling | None = None
     replicas: int = 0
     scaling: Progress | None = None
+    #: What the API server keeps refusing: what is to be is not all there.
+    refusal: Refusal | None = None
     previous: Mapping[str, Any] = field(default_factory=dict)
     #: Look again then, even if nothing happens.
     recheck_at: datetime | None = None

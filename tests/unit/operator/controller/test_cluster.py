@@ -208,6 +208,30 @@ async def test_nothing_is_written_without_the_lease(
     assert wire.requests == []
 
 
+@pytest.mark.parametrize(
+    ("ask", "request_is"),
+    [
+        (lambda cluster: cluster.get(PODS, "pods", "a"), "get Pod a"),
+        (lambda cluster: cluster.list_all(PODS, "ns"), "list Pod"),
+        (lambda cluster: cluster.apply(DEPLOYMENT, None), "apply Deployment a"),
+        (lambda cluster: cluster.apply_status(obj(), {}), "apply InferenceService mistral/status"),
+        (lambda cluster: cluster.create(PODS, "ns", obj()), "create Pod mistral"),
+        (lambda cluster: cluster.delete(PODS, obj()), "delete Pod mistral"),
+        (lambda cluster: cluster.remove(PODS, obj(), ["/spec"]), "patch Pod mistral"),
+    ],
+    ids=["get", "list", "apply", "status", "create", "delete", "remove"],
+)
+async def test_a_refusal_names_what_was_asked(
+    cluster: Cluster, wire: Wire, ask: Callable[[Cluster], Awaitable[object]], request_is: str
+) -> None:
+    wire.answers = [(403, {"message": "no", "reason": "Forbidden"}, {})]
+
+    with pytest.raises(ApiError) as refused:
+        await ask(cluster)
+
+    assert refused.value.request == request_is
+
+
 async def test_reading_needs_no_lease(cluster: Cluster, wire: Wire) -> None:
     wire.may_write = False
     wire.answers = [(404, {"message": "no"}, {})]

@@ -7,6 +7,7 @@ import pytest
 from fairlead_operator.core.conditions import conditions
 from fairlead_operator.core.observe import observe
 from fairlead_operator.core.reasons import REASONS
+from fairlead_operator.core.refusal import Refusal
 from fairlead_operator.core.rejection import name_taken
 from fairlead_operator.core.seen import EngineState
 from unit.operator.builders import (
@@ -241,6 +242,26 @@ def test_a_failure_that_another_pod_of_this_template_had_before_stalls() -> None
     before = {"lastFailure": {"code": "KVCacheTooSmall", "template": template, "count": 2}}
 
     assert "Stalled" in stated(service().with_status(before), crashed(KV))
+
+
+@pytest.mark.parametrize(
+    ("asked", "pods", "expected"),
+    [
+        pytest.param(service(), [], {"UpToDate": "False/WriteFailed", "Ready": "False/WriteFailed", "Available": "False/WriteFailed", "Reconciling": "True/WriteFailed"}, id="nothing runs"),
+        pytest.param(service(), [ready()], {"UpToDate": "False/WriteFailed", "Ready": "False/WriteFailed", "Available": "True/Serving"}, id="what runs goes on serving"),
+        pytest.param(service(), [crashed(KV)], {"UpToDate": "False/WriteFailed", "Ready": "False/KVCacheTooSmall", "EngineHealthy": "False/KVCacheTooSmall"}, id="it hides no failure"),
+        pytest.param(service().replicas(0), [], {"UpToDate": "False/WriteFailed", "Ready": "False/WriteFailed", "Available": "False/ScaledToZero"}, id="nothing is wanted, and that cannot be written"),
+        pytest.param(service().deleting(), [ready()], {"Ready": "False/Deleting"}, id="it goes away"),
+    ],
+)  # fmt: skip
+def test_what_the_api_server_keeps_refusing(
+    asked: ServiceBuilder, pods: list[PodBuilder], expected: dict[str, str]
+) -> None:
+    found = stated(asked, *pods, refusal=Refusal("apply Service mistral", "403 Forbidden: exceeded quota"))
+
+    assert {kind: found[kind] for kind in expected} == expected
+    assert "Stalled" not in found
+    assert found["Accepted"] == "True/Valid"
 
 
 def test_a_rollout_past_its_deadline_names_the_cause() -> None:

@@ -1,0 +1,232 @@
+"""What a reconcile says when the API server goes on refusing what it writes. All else of it is proved in tests/api."""
+
+from contextlib import suppress
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from fairlead_operator.controller import reconciler
+from fairlead_operator.controller.children import Children
+from fairlead_operator.controller.kinds import INFERENCE_SERVICES, SERVICES, Kind
+from fairlead_operator.controller.outcomes import ApiError
+from fairlead_operator.controller.reconciler import Reconciler, Report
+from fairlead_operator.controller.refusals import LASTS, TRIES, Refusals
+from fairlead_operator.controller.store import Store, place, uid
+from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.transitions import Event
+from unit.operator.builders import DEFAULTS, NOW, service
+from unit.operator.controller.objects import Clock
+
+KEY = ("models", "mistral")
+#: The longest wait between two tries, in seconds.
+WAIT = 60.0
+
+
+class Server:
+    """Stands in for Cluster and Recorder: keeps what is applied, and carries out nothing that is called `refused`."""
+
+    def __init__(self) -> None:
+        self.refused = ""
+        self.objects: dict[tuple[str, str], Manifest] = {}
+        self.tries = 0
+        self.statuses: list[Manifest] = []
+        self.told: list[Event] = []
+        self._version = 100
+
+    def _kept(self, manifest: Manifest) -> Manifest:
+        self._version += 1
+        metadata = {"uid": f"u{self._version}", **manifest["metadata"], "resourceVersion": str(self._version)}
+        kept = {**deepcopy(manifest), "metadata": metadata}
+        self.objects[kept["kind"], metadata["name"]] = kept
+        return kept
+
+    async def get(self, kind: Kind, _: str, name: str) -> Manifest | None:
+        return self.objects.get((kind.name, name))
+
+    async def apply(self, manifest: Manifest, _: str | None) -> Manifest:
+        if manifest["kind"] == self.refused:
+            self.tries += 1
+            said = f"failed calling webhook, after {self.tries}.5s"
+            raise ApiError(500, "InternalError", said, f"apply {self.refused} mistral")
+        return self._kept(manifest)
+
+    async def apply_status(self, raw: Manifest, status: Manifest) -> Manifest:
+        self.statuses.append(status)
+        return self._kept({**raw, "status": status})
+
+    async def emit(self, _: Manifest, event: Event) -> None:
+        self.told.append(event)
+
+
+class Beside:
+    """Stands in for all that a reconcile asks besides, and that has nothing to say here."""
+
+    def __init__(self) -> None:
+        self.states, self.progress, self.plans = dict[str, Any](), dict[str, Any](), dict[str, Any]()
+
+    async def judge(self, *_: Any) -> bool:
+        return True
+
+    async def gate(self, _: Any, intent: list[Manifest]) -> tuple[list[Manifest], None]:
+        return intent, None
+
+    async def ensure(self, *_: Any) -> list[str]:
+        return []
+
+    async def of(self, _: Any) -> tuple[Any, None]:
+        return {}, None
+
+    def forget(self, _: Any) -> None:
+        pass
+
+
+class World:
+    """One service, and the operator that reconciles it."""
+
+    def __init__(self) -> None:
+        self.server, self.clock, self.store = Server(), Clock(), Store()
+        self.reconciler = self._operator()
+        self.change(generation=1)
+
+    def _operator(self) -> Reconciler:
+        beside: Any = Beside()
+        return Reconciler(
+            store=self.store,
+            cluster=self.server,  # type: ignore[arg-type]
+            children=Children(self.store, self.server, now=self.clock),  # type: ignore[arg-type]
+            engines=beside,
+            scale_down=beside,
+            autoscaler=beside,
+            pod_events=beside,
+            accelerators=beside,
+            planner=beside,
+            recorder=self.server,  # type: ignore[arg-type]
+            api_keys=beside,
+            defaults=DEFAULTS,
+            refusals=Refusals(self.clock),
+            now=lambda: NOW,
+        )
+
+    def change(self, **metadata: Any) -> None:
+        """The user changes the service."""
+        raw = self.server.objects.get((service().raw["kind"], "mistral")) or service().raw
+        self.store.observe(INFERENCE_SERVICES, self.server._kept({**raw, "metadata": {**raw["metadata"], **metadata}}))
+
+    def restart(self) -> None:
+        """Another operator takes over."""
+        self.reconciler = self._operator()
+
+    async def fail(self, times: int) -> None:
+        """So many tries."""
+        for _ in range(times):
+            with pytest.raises(ApiError):
+                await self.reconciler.reconcile(KEY)
+            self.clock.time += WAIT
+
+    def conditions(self) -> dict[str, str]:
+        """Of the status, STATUS/REASON by type."""
+        found = self.store.get(INFERENCE_SERVICES, KEY) or {}
+        return {each["type"]: f"{each['status']}/{each['reason']}" for each in found["status"]["conditions"]}
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    # Nothing is watched here.
+    monkeypatch.setattr(reconciler, "CATCH_UP", 0.0)
+    return World()
+
+
+async def lasting(world: World, kind: str = "Service") -> None:
+    """It has been refused until it was told."""
+    world.server.refused = kind
+    await world.fail(TRIES)
+    assert world.clock.time > LASTS
+
+
+async def test_a_refusal_that_passes_is_told_to_nobody(world: World) -> None:
+    world.server.refused = "Service"
+    await world.fail(TRIES - 1)
+    assert world.server.statuses == []
+    world.server.refused = ""
+
+    report = await world.reconciler.reconcile(KEY)
+
+    assert any("Service/mistral: created" in change for change in report.changes)
+    assert "WriteFailed" not in str(world.server.statuses)
+
+
+async def test_a_refusal_that_lasts_is_told_once_however_often_it_is_tried(world: World) -> None:
+    await lasting(world)
+
+    await world.fail(20)
+
+    assert world.server.tries == TRIES + 20
+    (status,) = world.server.statuses
+    assert status["observedGeneration"] == 1
+    found = world.conditions()
+    assert (found["UpToDate"], found["Ready"], found["Available"]) == ("False/WriteFailed",) * 3
+    assert (found["Accepted"], found["Reconciling"]) == ("True/Valid", "True/WriteFailed")
+    assert "Stalled" not in found
+    (told,) = [event for event in world.server.told if event.type == "Warning"]
+    assert (told.reason, "apply Service mistral" in told.note) == ("WriteFailed", True)
+
+
+async def test_the_first_try_that_gets_through_clears_it(world: World) -> None:
+    await lasting(world)
+    world.server.refused = ""
+
+    await world.reconciler.reconcile(KEY)
+
+    assert ("Deployment", "mistral") in world.server.objects
+    assert "False/WriteFailed" not in world.conditions().values()
+    written = len(world.server.statuses)
+    world.server.refused = "Service"
+    gone = world.server.objects.pop(("Service", "mistral"))
+    world.store.remove(SERVICES, place(gone), uid(gone))
+    await world.fail(1)
+    assert len(world.server.statuses) == written, "the next one has to last as long"
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["the same operator", "another operator"])
+async def test_what_else_changes_is_told_meanwhile(world: World, *, restarted: bool) -> None:
+    await lasting(world)
+    if restarted:
+        world.restart()
+    world.change(generation=2)
+
+    await world.fail(3)
+
+    assert [status["observedGeneration"] for status in world.server.statuses] == [1, 2]
+    assert world.conditions()["UpToDate"] == "False/WriteFailed"
+
+
+async def test_a_spec_that_is_rejected_meanwhile_is_what_counts(world: World) -> None:
+    await lasting(world)
+    raw = service().spec("engine", extraArgs=["--api-key=x"]).raw
+    world.change(generation=2)
+    known = world.store.get(INFERENCE_SERVICES, KEY)
+    assert known is not None
+    world.store.observe(INFERENCE_SERVICES, world.server._kept({**known, "spec": raw["spec"]}))
+
+    report = await world.reconciler.reconcile(KEY)
+
+    assert isinstance(report, Report)
+    assert report.rejection is not None
+    assert world.conditions()["UpToDate"] == "Unknown/NotAccepted"
+
+
+async def test_a_status_that_cannot_be_written_is_no_refusal_of_what_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> Manifest:
+        raise ApiError(500, "InternalError", "no", "apply InferenceService mistral/status")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.server, "apply_status", refuse)
+        await world.fail(2 * TRIES)
+
+    with suppress(ApiError):
+        await world.reconciler.reconcile(KEY)
+
+    assert world.conditions()["UpToDate"] == "False/RollingOut"
