@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from api.cluster import Kubectl, Manifest, conditions, eventually
+from api.listening import listening
 from api.operators import OperatorProcess
 from simulated.fates import Fate, record
 from simulated.nodes import Pool
@@ -34,24 +35,28 @@ def ready(kubectl: Kubectl) -> int:
 
 @contextmanager
 def watched(kubectl: Kubectl) -> Iterator[tuple[list[int], list[str]]]:
-    """Counts of Ready pods and messages of UpToDate, over and over."""
+    """Counts of Ready pods, over and over, and every message of UpToDate, however short it stood."""
     counts: list[int] = []
     said: list[str] = []
     over = threading.Event()
 
-    def watch() -> None:
+    def note(_: str, service: Manifest) -> None:
+        said.append(conditions(service).get("UpToDate", {}).get("message", ""))
+
+    def count() -> None:
         while not over.is_set():
             counts.append(ready(kubectl))
-            said.append(up_to_date(kubectl).get("message", ""))
             over.wait(0.05)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield counts, said
-    finally:
-        over.set()
-        watcher.join()
+    counter = threading.Thread(target=count)
+    services = f"/apis/fairlead.dev/v1alpha1/namespaces/{kubectl.namespace}/inferenceservices"
+    with listening(kubectl.kubeconfig, services, note):
+        counter.start()
+        try:
+            yield counts, said
+        finally:
+            over.set()
+            counter.join()
 
 
 def serves(kubectl: Kubectl, pool: Pool, replicas: int, **rollout: object) -> None:
