@@ -58,6 +58,16 @@ def load() -> Functions:
     )
 
 
+def look_at_models_here() -> None:
+    """What a model's class can do is found out in this process and not in one of its own, whose imports take ten seconds of a core.
+
+    vLLM starts that one to keep CUDA out of the front end: only for engines on processors. It is started where vLLM has changed.
+    """
+    registry: Any = importlib.import_module("vllm.model_executor.models.registry")
+    if hasattr(registry, "_run_in_subprocess"):
+        registry._run_in_subprocess = lambda function: function()  # noqa: SLF001
+
+
 def remember_environment() -> None:
     """Lets the front end read each environment variable once, as vLLM's other processes do; it asks for one with every token."""
     environment: Any = importlib.import_module("vllm.envs")

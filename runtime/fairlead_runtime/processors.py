@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead_runtime import workers
 from fairlead_runtime.config import Device, RuntimeConfig
 
 BIND, THREADS = "VLLM_CPU_OMP_THREADS_BIND", "OMP_NUM_THREADS"
@@ -31,10 +32,10 @@ def environment(config: RuntimeConfig, found: Processors, environ: Mapping[str, 
     """
     if config.device is not Device.CPU or BIND in environ:
         return {}
-    workers = config.parallelism.tensor * config.parallelism.pipeline
+    count = config.parallelism.tensor * config.parallelism.pipeline
     cores = found.cores if found.limit is None else min(found.cores, math.ceil(found.limit))
-    threads = max(1, (cores - workers) // workers)
-    return {BIND: "nobind", THREADS: environ.get(THREADS, str(threads))}
+    threads = max(1, (cores - count) // count)
+    return {BIND: "nobind", THREADS: environ.get(THREADS, str(threads)), **workers.environment(environ)}
 
 
 def found(root: Path = Path("/sys"), allowed: frozenset[int] | None = None) -> Processors:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from fairlead_runtime import locations, verdicts
+from fairlead_runtime import garbage, locations, verdicts, workers
 from fairlead_runtime.failure import Failure
 from fairlead_runtime.lifecycle import METRICS_SOCKET_ENV, EngineDescribed, Failed, Phase, PhaseReached, StateWriter
 
@@ -67,6 +67,7 @@ def _run(writer: StateWriter) -> int:
     from prometheus_client import REGISTRY  # noqa: PLC0415
 
     from fairlead_runtime import arguments, engine_shim, processors, revision  # noqa: PLC0415
+    from fairlead_runtime.config import Device  # noqa: PLC0415
     from fairlead_runtime.metrics import Metrics, serve_on_socket  # noqa: PLC0415
 
     metrics = Metrics(REGISTRY)
@@ -77,7 +78,10 @@ def _run(writer: StateWriter) -> int:
     os.environ.update(processors.environment(config, processors.found(), os.environ))
     config = revision.settled(config, os.environ)
     argv = arguments.build_argv(config, os.environ)
-    functions = engine_shim.load()
+    with garbage.let_be_inside():
+        functions = engine_shim.load()
+    if config.device is Device.CPU:
+        engine_shim.look_at_models_here()
 
     from fairlead_runtime.serving import PhaseClock  # noqa: PLC0415 - uvicorn and FastAPI come with vLLM
 
@@ -169,3 +173,5 @@ def _parse(argv: list[str], functions: "Functions") -> Any:
 
 if __name__ == "__main__":
     sys.exit(main())
+elif __name__ == "__mp_main__":  # as multiprocessing calls it in a process that it spawned
+    workers.begin(os.environ)

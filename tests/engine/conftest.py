@@ -1,7 +1,6 @@
 """The engine's environment is made before the first test, so that no test's own limit pays for it; one runtime serves many tests."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,11 @@ def pytest_sessionstart() -> None:
     engine_python()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What ends the shared runtime comes after all that needs it."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
 @pytest.fixture(scope="session", name="engine_python")
 def engine_python_fixture() -> str:
     return engine_python()
@@ -21,13 +25,6 @@ def engine_python_fixture() -> str:
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """Ready, and shared: who uses it leaves it idle."""
+    """Ready, and shared: who uses it leaves it idle. Who ends it is marked as last."""
     with running(tmp_path_factory.mktemp("runtime")) as runtime:
-        yield runtime
-
-
-@pytest.fixture
-def own_runtime(tmp_path: Path) -> Iterator[Started]:
-    """For tests that end it."""
-    with running(tmp_path) as runtime:
         yield runtime

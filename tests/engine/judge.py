@@ -41,6 +41,7 @@ if __name__ == "__main__":
     # vLLM logs to stdout.
     with contextlib.redirect_stdout(sys.stderr):
         loaded = engine_shim.load()
+        engine_shim.look_at_models_here()
         verdicts = [judged(line, loaded) for line in lines]
     for verdict in verdicts:
         print(json.dumps(verdict, default=str), file=answers)

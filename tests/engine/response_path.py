@@ -1,11 +1,13 @@
 """Puts the cheaper response path into the installed vLLM and compares what it writes with vLLM's own models; run with the engine's Python.
 
-Prints one JSON: {"installed": the modules that took each part, twice, "differ": [what was written in another way], "cached": bool}.
+Prints one JSON: {"installed": the modules that took each part, twice, "differ": [what was written in another way], "cached": bool,
+"here": whether a model's class would be looked at in this process}.
 """
 
 import contextlib
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -92,7 +94,10 @@ def main() -> dict[str, Any]:
             differ += [[kind.__name__, name, *pair] for pair in pairs if pair[0] != pair[1]]
     engine_shim.remember_environment()
     cached = bool(importlib.import_module("vllm.envs")._is_envs_cache_enabled())
-    return {"installed": installed, "differ": differ, "cached": cached}
+    engine_shim.look_at_models_here()
+    registry = importlib.import_module("vllm.model_executor.models.registry")
+    here = registry._run_in_subprocess(os.getpid) == os.getpid()
+    return {"installed": installed, "differ": differ, "cached": cached, "here": here}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What a real vLLM on the CPU says when it cannot start, and what the runtime makes of it. One process tree each, no cluster.
 
 These hold the catalogue to the engine's own texts: a release of vLLM that words a failure otherwise turns them red. Two starts run
-at a time, and one that mostly waits: most of each is the import of packages, on one core. test_refusals.py has what vLLM refuses before it reads weights.
+at a time, and two that mostly wait: most of each is the import of packages, on one core. test_refusals.py has what vLLM refuses before it reads weights.
 """
 
 import os
@@ -292,7 +292,7 @@ def outcomes(
     folder = tmp_path_factory.mktemp("starts")
     # What the engine once learned of the model's class is kept here, as in a pod's cache.
     cache = folder / "cache"
-    with a_hub(folder) as hub, ThreadPoolExecutor(2) as busy, ThreadPoolExecutor(1) as idle:
+    with a_hub(folder) as hub, ThreadPoolExecutor(2) as busy, ThreadPoolExecutor(2) as idle:
         begun = {}
         for number, case in enumerate(chosen):
             own = folder / str(number)

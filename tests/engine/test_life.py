@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import dropwhile, groupby
+from pathlib import Path
 
 import httpx
 import pytest
@@ -80,6 +81,10 @@ def first_token(runtime: Started) -> float:
     raise AssertionError("a stream without text")
 
 
+#: Bytes that a worker would have again of its own, had it imported the engine's packages itself.
+PACKAGES = 100 * 2**20
+
+
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     with started(tmp_path_factory.mktemp("start"), configured(maxModelLen=1024)) as runtime:
@@ -135,6 +140,15 @@ def test_probes_answer_within_the_kubelets_time_while_it_is_saturated(start: Sta
 
     assert {status for _, status, _ in watched.answers} == {200}
     assert watched.slowest < PROBE_TIMEOUT
+
+
+def test_the_worker_shares_the_packages_of_the_process_that_forked_it(start: Start) -> None:
+    (worker,) = start.runtime.processes("VLLM::Worker")
+    lines = Path(f"/proc/{worker}/smaps_rollup").read_text().splitlines()
+    sizes = {line.split(":")[0]: line.split()[1] for line in lines if line.endswith(" kB")}
+
+    # Files that are mapped are shared too, and never dirty.
+    assert int(sizes["Shared_Dirty"]) * 1024 > PACKAGES
 
 
 def test_the_ledger_holds_every_step_and_adds_up(start: Start) -> None:

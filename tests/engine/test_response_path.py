@@ -30,3 +30,4 @@ def test_this_vllm_takes_all_of_it_and_writes_the_same() -> None:
     assert found["installed"] == [[[route.module for route in chunks.ROUTES], list(streams.MODULES)]] * 2
     assert found["differ"] == []
     assert found["cached"] is True
+    assert found["here"] is True

@@ -135,17 +135,18 @@ def test_state_tells_what_the_engine_is_busy_with_and_for_how_long_it_was_not(ru
     until(lambda: busy("idleSeconds") < 2, "a short request counts, though it was never seen running", 3)
 
 
-def test_a_killed_engine_ends_the_runtime_at_once_with_its_cause(own_runtime: Started) -> None:
-    (engine,) = own_runtime.processes("EngineCore")
-    with three_streams(own_runtime, tokens=MAX_MODEL_LEN - 48) as streams:
+@pytest.mark.last
+def test_a_killed_engine_ends_the_runtime_at_once_with_its_cause(runtime: Started) -> None:
+    (engine,) = runtime.processes("EngineCore")
+    with three_streams(runtime, tokens=MAX_MODEL_LEN - 48) as streams:
         os.kill(engine, signal.SIGKILL)
         killed = time.monotonic()
-        code = own_runtime.process.wait(10)
+        code = runtime.process.wait(10)
 
     assert code not in (0, 70)
     assert time.monotonic() - killed < 5
     cut = [lines for lines in streams if finish_reasons(lines) == []]
     assert cut, "all streams were complete before the kill"
     assert all(any('"error"' in line for line in lines) for lines in cut), [lines[-2:] for lines in cut]
-    assert own_runtime.record()["code"] == "EngineDied"
-    assert "SIGKILL" in own_runtime.record()["message"]
+    assert runtime.record()["code"] == "EngineDied"
+    assert "SIGKILL" in runtime.record()["message"]

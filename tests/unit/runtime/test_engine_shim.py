@@ -1,12 +1,13 @@
-"""What is known of a dead engine beyond its own exception."""
+"""What is known of a dead engine beyond its own exception, and where a model's class is looked at."""
 
-from types import SimpleNamespace
+import sys
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from fairlead_runtime.diagnosis import diagnose
-from fairlead_runtime.engine_shim import death
+from fairlead_runtime.engine_shim import death, look_at_models_here
 
 
 def engine(**ended: int | None) -> Any:
@@ -29,3 +30,15 @@ def test_how_an_engine_died(dead: Any, said: str) -> None:
 
     assert found.code == "EngineDied"
     assert said in found.message
+
+
+def test_a_models_class_is_looked_at_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry: Any = ModuleType("registry")
+    monkeypatch.setitem(sys.modules, "vllm.model_executor.models.registry", registry)
+
+    look_at_models_here()
+    assert not hasattr(registry, "_run_in_subprocess"), "a vLLM that does it in another way goes on doing so"
+
+    registry._run_in_subprocess = None
+    look_at_models_here()
+    assert registry._run_in_subprocess(lambda: "here") == "here"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fairlead_runtime import workers
 from fairlead_runtime.config import RuntimeConfig
 from fairlead_runtime.processors import Processors, environment, found
 
@@ -35,8 +36,9 @@ def test_an_engine_is_bound_only_where_the_user_says(
     asked: RuntimeConfig, processors: Processors, environ: dict[str, str], added: tuple[str, str] | None
 ) -> None:
     bind, threads = ("VLLM_CPU_OMP_THREADS_BIND", "OMP_NUM_THREADS")
+    whole = dict(zip((bind, threads), added, strict=True)) | {workers.FORK: "1"} if added else {}
 
-    assert environment(asked, processors, environ) == (dict(zip((bind, threads), added, strict=True)) if added else {})
+    assert environment(asked, processors, environ) == whole
 
 
 def machine(folder: Path, files: dict[str, str]) -> Path:
