@@ -3,7 +3,8 @@
 The engine measures it with a step of max_num_batched_tokens when it starts; here it is estimated from the shapes, with an error.
 FITTED figures come from one measurement: Mistral 7B's shape in bfloat16 on an H200 under vLLM 0.26, 8,192 tokens a step, at most 256
 requests: 0.93 GiB at the peak, 0.22 GiB else, 0.59 GiB of graphs. Nine other configurations, 13B and fp8 among them, were within 0.07 GiB
-of the first two together, and within 0.4 GiB of the graphs; docs/benchmarks/plan-gpu.json.
+of the first two together, and within 0.4 GiB of the graphs. With an EAGLE head the first two were up to 0.27 GiB more, and the graphs twice
+as large; docs/benchmarks/plan-gpu.json.
 """
 
 from typing import Final

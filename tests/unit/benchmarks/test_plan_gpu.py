@@ -155,6 +155,8 @@ def test_what_was_measured_still_holds() -> None:
     record = PlanRecord.model_validate_json(KEPT.read_text(encoding="utf-8"))
     assert record.rows
     cases = {case.name: case for case in CASES}
+    measured = {drafting[0] for kept in record.rows if (drafting := cases[kept.config].drafting)}
+    assert measured == set(memory.DRAFTING), "each way to guess with a second model"
     for kept in record.rows:
         plan = cases[kept.config].plan(kept.gpu_bytes or record.gpu_bytes, kept.settings)
         assert plan.kv_cache_tokens is not None
