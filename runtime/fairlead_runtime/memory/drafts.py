@@ -14,10 +14,11 @@ METHODS: Final[Mapping[str, int]] = {"draft_model": 0, "eagle": 2, "eagle3": 3}
 
 
 class Draft(NamedTuple):
-    """weights: its own, without those that it shares with the first model; None: not known."""
+    """weights: its own, without those that it shares with the first model; None: not known. head: it works on the first one's states."""
 
     model: ModelConfig
     weights: Weights | None
+    head: bool = False
 
 
 def draft(method: str, model: ModelConfig, weights: Weights | None, pipeline: int = 1) -> Draft:
@@ -25,12 +26,12 @@ def draft(method: str, model: ModelConfig, weights: Weights | None, pipeline: in
     joined = METHODS[method]
     if weights is None or not joined or weights.source == "index":
         # An index has the sum of all files alone, which cannot be taken apart by the shapes of a common model.
-        return Draft(model, weights)
+        return Draft(model, weights, bool(joined))
     told = weights.source != "shape"
     own = [part for part in weights.portions if _own(part.role, pipeline, output=told and method == "eagle3")]
     if not told:
         own += _beside_the_layers(method, model, joined)
-    return Draft(model, Weights(tuple(own), weights.source))
+    return Draft(model, Weights(tuple(own), weights.source), head=True)
 
 
 def _own(role: Role, pipeline: int, *, output: bool) -> bool:

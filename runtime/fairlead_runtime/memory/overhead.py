@@ -3,14 +3,15 @@
 The engine measures it with a step of max_num_batched_tokens when it starts; here it is estimated from the shapes, with an error.
 FITTED figures come from one measurement: Mistral 7B's shape in bfloat16 on an H200 under vLLM 0.26, 8,192 tokens a step, at most 256
 requests: 0.93 GiB at the peak, 0.22 GiB else, 0.59 GiB of graphs. Nine other configurations, 13B and fp8 among them, were within 0.07 GiB
-of the first two together, and within 0.4 GiB of the graphs. With an EAGLE head the first two were up to 0.27 GiB more, and the graphs twice
-as large; docs/benchmarks/plan-gpu.json.
+of the first two together, and within 0.4 GiB of the graphs. With an EAGLE head the first two were up to 0.27 GiB more;
+docs/benchmarks/plan-gpu.json.
 """
 
 from typing import Final
 
 from fairlead_runtime.memory.architecture import ModelConfig
 from fairlead_runtime.memory.caches import Attention
+from fairlead_runtime.memory.drafts import Draft
 from fairlead_runtime.memory.quantization import DTYPE_BITS
 from fairlead_runtime.memory.specs import dtype_of
 from fairlead_runtime.memory.types import GIB, EngineSettings, Estimate
@@ -21,6 +22,8 @@ HIDDEN_VECTORS: Final = 4
 OTHER: Final = int(0.22 * GIB)
 #: FITTED. One layer in one captured batch size.
 GRAPH_OF_LAYER: Final = int(0.59 * GIB) // (32 * 51)
+#: FITTED to the same model with an EAGLE head, whose prefill and decode are captured apart: in one batch size, beyond its layer's.
+GRAPH_OF_HEAD: Final = int(0.54 * GIB) // 51
 #: Of the estimates: that a peak is seen of which no shape tells, that experts are worked off in pieces, and that graphs of another
 #: model are as large.
 PEAK_ERROR, EXPERTS_ERROR, GRAPH_ERROR = 0.3, 0.6, 0.6
@@ -63,14 +66,14 @@ def activations(model: ModelConfig, settings: EngineSettings, tokens: int, reque
     return Estimate(peak + OTHER, error)
 
 
-def graphs(model: ModelConfig, settings: EngineSettings, requests: int, more: int = 0) -> Estimate:
-    """Sizes are 1, 2, 4, then every 8 to 256 and every 16 to 512, up to twice the requests. more: layers of a model that guesses tokens."""
+def graphs(model: ModelConfig, settings: EngineSettings, requests: int, draft: Draft | None = None) -> Estimate:
+    """Sizes are 1, 2, 4, then every 8 to 256 and every 16 to 512, up to twice the requests. draft: a second model that guesses tokens."""
     if settings.eager or settings.device == "cpu":
         return Estimate(0)
     most = min(512, 2 * requests)
     sizes = 3 + min(most, 255) // 8 + max(0, most - 240) // 16
-    layers = -(-len(model.layers) // settings.pipeline) + more
-    size = GRAPH_OF_LAYER * layers * sizes
+    layers = -(-len(model.layers) // settings.pipeline) + (len(draft.model.layers) if draft else 0)
+    size = (GRAPH_OF_LAYER * layers + (GRAPH_OF_HEAD if draft and draft.head else 0)) * sizes
     return Estimate(size, int(GRAPH_ERROR * size))
 
 

@@ -63,8 +63,7 @@ def plan(
     if isinstance(cache, Unknown):
         unknowns.append(cache)
     budget = _budget(engine, gpu_bytes)
-    guessing = len(draft.model.layers) if draft else 0
-    running = overhead.activations(model, engine, tokens, requests), overhead.graphs(model, engine, requests, guessing)
+    running = overhead.activations(model, engine, tokens, requests), overhead.graphs(model, engine, requests, draft)
     taken = _Taken(held, *running) if held else None
     rooms = _rooms(engine, budget, taken, unknowns)
     stage = max(range(len(held)), key=lambda place: held[place].size) if held else 0

@@ -96,6 +96,15 @@ def test_weights_on_a_gpu(found: int, expected: int) -> None:
     assert found == expected
 
 
+def test_a_head_has_graphs_of_its_own() -> None:
+    model = memory.read_config(LLAMA)
+    whole, head = (plan(memory.draft(method, model, None)) for method in ("draft_model", "eagle"))
+
+    assert whole.graphs
+    assert head.graphs
+    assert round((head.graphs.size - whole.graphs.size) / GIB, 2) == 0.54
+
+
 def test_graphs_of_its_layers() -> None:
     model = memory.read_config(LLAMA | {"num_hidden_layers": 16})
     both, alone = plan(memory.draft("draft_model", model, memory.by_shape(model))), plan(None)
