@@ -19,6 +19,7 @@ from fairlead_operator.core import planning
 from fairlead_operator.core.checkpoint import Checkpoint
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.nodes import Node, read_node
+from fairlead_operator.core.refusal import is_told
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Resolved
 from fairlead_runtime.memory import Plan
@@ -75,7 +76,8 @@ class Planner:
             for each in unread:
                 self._begin(each, key)
             status = raw.get("status") or {}
-            taken = status.get("observedGeneration") == raw["metadata"]["generation"]
+            # What the API server keeps refusing is observed, and may have no pod yet.
+            taken = status.get("observedGeneration") == raw["metadata"]["generation"] and not is_told(raw)
             return bool(taken or any(self.now() - self._began[each] >= PATIENCE for each in unread))
         checkpoint = self._read.get(revision)
         plan = planning.make(service, checkpoint, on, second and self._read.get(second)) if checkpoint else None

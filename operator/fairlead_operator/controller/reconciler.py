@@ -28,7 +28,7 @@ from fairlead_operator.core.build import build_objects
 from fairlead_operator.core.giving_up import gives_up, pods_wanted
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import observe
-from fairlead_operator.core.refusal import WRITE_FAILED, Refusal, refusal
+from fairlead_operator.core.refusal import Refusal, is_told, refusal
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Defaults, Resolved, resolve
 from fairlead_operator.core.seen import Snapshot
@@ -130,7 +130,7 @@ class Reconciler:
     async def _tell(self, key: Key, service: Manifest, resolved: Resolved, failure: ApiError) -> None:
         """What goes on failing is said in the status; a failure that passes stands in the log only."""
         found = refusal(failure.request, str(failure))
-        lasting = self.refusals.failed(key, found, known=_is_told(service))
+        lasting = self.refusals.failed(key, found, known=is_told(service))
         if lasting is not None:
             await self._report(key, service, resolved, [], lasting)
 
@@ -191,8 +191,3 @@ class Reconciler:
         """Seconds to the earliest moment, at least one."""
         waits = [(moment - self.now()).total_seconds() for moment in moments if moment is not None]
         return max(1.0, min(waits)) if waits else None
-
-
-def _is_told(service: Manifest) -> bool:
-    conditions = (service.get("status") or {}).get("conditions") or ()
-    return any(condition.get("reason") == WRITE_FAILED for condition in conditions)

@@ -287,11 +287,13 @@ def _stalled(seen: Observed, found: dict[str, Verdict]) -> Verdict | None:
     """Stalled. True: nothing moves without the user. Absent otherwise, and while the object goes away."""
     if seen.deleting:
         return None
-    if seen.rejection or found[UP_TO_DATE].reason == "RolloutBlocked":
-        cause = found[ACCEPTED] if seen.rejection else found[UP_TO_DATE]
-        return Verdict("True", cause.reason, cause.message)
+    if seen.rejection:
+        return Verdict("True", found[ACCEPTED].reason, found[ACCEPTED].message)
     if seen.given_up:
         return Verdict("True", seen.given_up.code, remedied(seen.given_up))
+    # UpToDate may have something else to say first: a refused write is tried again, and unblocks no rollout.
+    if blocked := rollout_is_blocked(seen):
+        return Verdict("True", blocked.reason, blocked.message)
     for problem in problems(seen):
         if insists(seen, problem):
             return Verdict("True", problem.code, remedied(problem))

@@ -8,6 +8,7 @@ from fairlead_operator.core import names
 from fairlead_operator.core.build.template import render
 from fairlead_operator.core.fingerprint import attempt
 from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.refusal import is_told
 from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.revisions import (
     Pinned,
@@ -72,12 +73,12 @@ def _adopted(snapshot: Snapshot, rendered: str) -> Template | None:
 
 
 def _carried_out(service: Mapping[str, Any]) -> bool:
-    """Whether the status says that this generation was accepted: it is written after the Deployment was.
+    """Whether the status says that this generation was accepted: it is written after the Deployment was, or says WriteFailed.
 
     The annotation that asks for new defaults changes no generation: then what runs is just what is not wanted any more.
     """
     metadata = service["metadata"]
-    if names.ADOPT_DEFAULTS in (metadata.get("annotations") or {}):
+    if names.ADOPT_DEFAULTS in (metadata.get("annotations") or {}) or is_told(service):
         return False
     return any(
         condition["type"] == "Accepted"

@@ -4,8 +4,9 @@ Told in the API server's words, without what changes from try to try: each try w
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from fairlead_operator.core.reasons import REASONS
 from fairlead_runtime.failure import redact
@@ -51,6 +52,12 @@ def refusal(request: str, said: str) -> Refusal:
     for moving, stand_in in _MOVING:
         words = moving.sub(stand_in, words)
     return Refusal(request, words if len(words) <= LONGEST else f"{words[: LONGEST - 3]}...")
+
+
+def is_told(service: Mapping[str, Any]) -> bool:
+    """Whether the status says so: then it may tell of a generation of which nothing was carried out."""
+    conditions = (service.get("status") or {}).get("conditions") or ()
+    return any(condition.get("reason") == WRITE_FAILED for condition in conditions)
 
 
 def told(found: Refusal) -> str:

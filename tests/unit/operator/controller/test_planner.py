@@ -108,6 +108,15 @@ async def test_a_service_that_was_taken_before_does_not_wait() -> None:
     assert await Bench().judge(known) is True
 
 
+async def test_a_service_that_could_not_be_written_waits_like_a_new_one() -> None:
+    """Its generation is observed, and yet it may have no pod."""
+    asked = asking()
+    refused = {"type": "UpToDate", "status": "False", "reason": "WriteFailed"}
+    known = asked.with_status({"observedGeneration": asked.raw["metadata"]["generation"], "conditions": [refused]})
+
+    assert await Bench().judge(known) is False
+
+
 async def test_services_of_one_model_read_it_once_and_are_all_woken() -> None:
     bench = Bench()
 

@@ -264,6 +264,19 @@ def test_what_the_api_server_keeps_refusing(
     assert found["Accepted"] == "True/Valid"
 
 
+def test_a_blocked_rollout_stays_stalled_whatever_write_is_refused() -> None:
+    """The write is tried again by itself, and unblocks no rollout."""
+    pods, overdue_too = (ready().old(), crashed(KV)), (deployment(service(), overdue()),)
+    refused = Refusal("apply Service mistral", "403 Forbidden: exceeded quota")
+
+    seen = observed(service(), *pods, children=overdue_too, refusal=refused)
+
+    found = conditions(seen)
+    assert (found["UpToDate"].reason, found["Stalled"].reason) == ("WriteFailed", "RolloutBlocked")
+    assert found["Stalled"] == conditions(observed(service(), *pods, children=overdue_too))["Stalled"]
+    assert "Reconciling" not in found
+
+
 def test_a_rollout_past_its_deadline_names_the_cause() -> None:
     seen = observed(service(), ready().old(), crashed(KV), children=(deployment(service(), overdue()),))
 

@@ -57,10 +57,12 @@ def next_release(asked: ServiceBuilder) -> Resolved:
     return outcome
 
 
-def accepted(asked: ServiceBuilder, generation: int = 3, status: str = "True") -> ServiceBuilder:
+def accepted(
+    asked: ServiceBuilder, generation: int = 3, status: str = "True", up_to_date: str = "AllPodsCurrent"
+) -> ServiceBuilder:
     """With the status of an operator that carried out that generation; the service has generation 3."""
     condition = {"type": "Accepted", "status": status, "reason": "Valid", "observedGeneration": generation}
-    return asked.with_status({"conditions": [condition]})
+    return asked.with_status({"conditions": [condition, {"type": "UpToDate", "reason": up_to_date}]})
 
 
 @pytest.mark.parametrize("field", [name for name in CHANGES if name in {f.alias for f in Spec.model_fields.values()}])
@@ -138,6 +140,7 @@ def test_going_back_makes_the_kept_revision_the_newest() -> None:
         pytest.param(accepted(ASKED), "0.1.0", id="made for this generation: what runs becomes the revision"),
         pytest.param(accepted(ASKED, generation=2), "9.9.9", id="the spec has changed since"),
         pytest.param(accepted(ASKED, status="False"), "9.9.9", id="this generation was refused: what runs is an older one"),
+        pytest.param(accepted(ASKED, up_to_date="WriteFailed"), "9.9.9", id="the API server kept refusing this generation: what runs may be an older one"),
         pytest.param(ASKED, "9.9.9", id="nobody said so"),
         pytest.param(annotated(accepted(ASKED), adopt_defaults="9.9.9"), "9.9.9", id="new defaults are asked for"),
     ],
