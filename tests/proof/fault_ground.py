@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from api import access
 from api.access import SYSTEM
@@ -20,14 +21,12 @@ from fairlead_operator.core import names
 from proof.invariants import INJECTED, Picture, place
 from proof.observer import GROUP, Admin, Observer
 from proof.proxy import Hooks, Proxy
-from proof.requests import Answer, Manifest, Request
 from proof.scenario import Scenario, differences
+from proof.traces import Counted, traces
 from proof.watch_harm import WATCHED
 
 #: Requests of the operator per second, but the Lease's; operator.py lets twice as many come at once.
 RATE = 30
-#: Requests that may have been allowed before the count began: one of each worker and of each watch, and some.
-ON_THE_WAY = 20
 #: Looks that have to show the same before it counts as the end.
 SETTLED = 8
 #: The operator with shorter waits, for CI: what takes a minute to be noticed takes some seconds. Only the Lease is held more
@@ -53,34 +52,6 @@ TESTS = Path(__file__).parents[1]
 
 
 @dataclass
-class Counted(Hooks):
-    """Counts what the operator asks, but of its Lease, and does the harm of `inner`."""
-
-    inner: Hooks = field(default_factory=Hooks)
-    #: Requests per second that are allowed; twice as many may come at once.
-    rate: int = RATE
-    #: Time, in monotonic seconds, and request, as they came.
-    asked: list[tuple[float, Request]] = field(default_factory=list)
-
-    async def before(self, request: Request) -> Answer | None:
-        if request.target.resource != "leases":
-            self.asked.append((time.monotonic(), request))
-        return await self.inner.before(request)
-
-    async def after(self, request: Request, answer: Answer) -> Answer:
-        return await self.inner.after(request, answer)
-
-    async def event(self, request: Request, event: Manifest) -> Sequence[Manifest]:
-        return await self.inner.event(request, event)
-
-    def flood(self) -> str:
-        """What is too much, by the operator's own figure; nothing when it kept to it."""
-        seconds = time.monotonic() - self.asked[0][0] if self.asked else 0.0
-        allowed = 2 * self.rate + self.rate * seconds + ON_THE_WAY
-        return "" if len(self.asked) <= allowed else f"{len(self.asked)} requests in {seconds:.1f} s"
-
-
-@dataclass
 class Ground:
     """`within` is how long a scenario may take to reach its end, in seconds."""
 
@@ -102,25 +73,43 @@ class Ground:
         self._runs += 1
         said = self.operator.log.stat().st_size
         rejected = self.rejected
-        counted = Counted(Hooks() if late else harm, self.rate)
+        counted = Counted(self.rate, Hooks() if late else harm)
+
+        def stuck() -> str:
+            return self._traces(counted, said)
+
         with self.namespace(str(self._runs)) as namespace:
             scenario = Scenario(self.observer.admin, namespace)
             self.proxy.hooks = counted
             scenario.begin()
-            self.observer.until(scenario.begun, self.within)
+            self.observer.until(scenario.begun, self.within, stuck)
             counted.inner = harm
             if changing is not None:
                 changing(self, scenario)
             scenario.change()
-            self.observer.until(scenario.changed, self.within)
+            self.observer.until(scenario.changed, self.within, stuck)
             if self.undisturbed:
-                self.observer.until(lambda seen: differences(self.undisturbed, scenario.state(seen)), self.within)
+                self.observer.until(
+                    lambda seen: differences(self.undisturbed, scenario.state(seen)), self.within, stuck
+                )
             else:
                 self.undisturbed = self._settled(scenario)
         assert not counted.flood(), counted.flood()
         assert self.rejected == rejected, "a fault was taken for the user's"
         for wrong in (unfit(self.operator.log, said), self.told_to_users(scenario.namespace)):
             assert not wrong, wrong
+
+    def _traces(self, counted: Counted, since: int) -> str:
+        """What tells an operator that is stuck from a slow one; `since` is where its log begins."""
+        found = traces(
+            counted,
+            watches=sum(map(self.proxy.watched, WATCHED)),
+            unanswered=self.proxy.unanswered(),
+            said=[entry["message"] for entry, _ in entries(self.operator.log, since)],
+            services=["/".join(place(service)) for service in self.observer.last.services],
+            now=time.monotonic(),
+        )
+        return "".join(f"; {trace}" for trace in found)
 
     def _settled(self, scenario: Scenario) -> dict[str, object]:
         """The state once it has been the same for some looks in a row."""
@@ -187,14 +176,19 @@ class Ground:
         ]
 
 
-def unfit(log: Path, since: int) -> list[str]:
-    """Lines of the log that are worse than a warning, or that show a bug."""
+def entries(log: Path, since: int) -> Iterator[tuple[dict[str, Any], str]]:
+    """Of the log, each with its line."""
     with log.open("rb") as lines:
         lines.seek(since)
         said = lines.read().decode().splitlines()
-    found = []
     for line in said:
-        entry = json.loads(line) if line.startswith("{") else {"level": "ERROR", "message": line}
+        yield json.loads(line) if line.startswith("{") else {"level": "ERROR", "message": line}, line
+
+
+def unfit(log: Path, since: int) -> list[str]:
+    """Lines of the log that are worse than a warning, or that show a bug."""
+    found = []
+    for entry, line in entries(log, since):
         # kopf shows what ended it; that is no bug of ours, and it is started anew.
         bug = "exception" in entry and not entry["logger"].startswith("kopf")
         if entry["level"] not in {"DEBUG", "INFO", "WARNING"} or bug:

@@ -113,8 +113,11 @@ class Observer:
         self._thread.join()
         self.admin.close()
 
-    def until(self, holds: Callable[[Picture], str], within: float) -> None:
-        """Wait until `holds` says nothing of a picture; fails with what it says after `within` seconds, at once with what was wrong."""
+    def until(self, holds: Callable[[Picture], str], within: float, stuck: Callable[[], str] = str) -> None:
+        """Wait until `holds` says nothing of a picture; fails with what it says after `within` seconds, at once with what was wrong.
+
+        `stuck` says what else there is to know of a failure, or nothing.
+        """
         deadline = time.monotonic() + within
         while True:
             if self._failure is not None:
@@ -124,7 +127,7 @@ class Observer:
             lacking = holds(self.last)
             if not lacking:
                 return
-            assert time.monotonic() < deadline, f"after {within:.0f} s: {lacking}"
+            assert time.monotonic() < deadline, f"after {within:.0f} s: {lacking}{stuck()}"
             while self.looks == looks and self._failure is None:
                 time.sleep(PERIOD / 4)
 

@@ -25,6 +25,7 @@ Requests of a killed operator that the proxy has forwarded are carried through, 
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -125,6 +126,8 @@ class Proxy:
         #: Of the last counted request that came.
         self.number = 0
         self._watches: set[_Watch] = set()
+        #: Requests that somebody still waits for.
+        self._asking: dict[asyncio.Task[Any], tuple[float, Request]] = {}
         self._wrong: list[BaseException] = []
         self._carried: set[asyncio.Task[Any]] = set()
         self._over = asyncio.Event()
@@ -163,6 +166,10 @@ class Proxy:
     def watched(self, resource: str) -> int:
         """How many watches of it are open."""
         return sum(watch.request.target.resource == resource for watch in tuple(self._watches))
+
+    def unanswered(self) -> list[tuple[float, Request]]:
+        """Requests, watches aside, that somebody still waits for, and since when on the clock time.monotonic."""
+        return list(self._asking.values())
 
     async def _tell(self, resource: str, events: Sequence[Manifest], end: bool) -> int:  # noqa: FBT001
         there = [watch for watch in self._watches if watch.request.target.resource == resource]
@@ -230,7 +237,11 @@ class Proxy:
         task = asyncio.create_task(self._ask(request, incoming.path_qs))
         self._carried.add(task)
         task.add_done_callback(self._carried.discard)
-        answer = await self._guarded(asyncio.shield(task))
+        self._asking[task] = time.monotonic(), request
+        try:
+            answer = await self._guarded(asyncio.shield(task))
+        finally:
+            del self._asking[task]
         if answer is None:
             return _cut(incoming)
         return web.Response(status=answer.status, body=answer.body, headers=_passed(answer.headers))

@@ -11,7 +11,7 @@ from fairlead_cli.local.controlplane import ControlPlane
 from fairlead_operator.controller.cluster import THROTTLED_TRIES
 from fairlead_operator.controller.pacing import IN_A_ROW, SECONDS
 from proof import fault_ground
-from proof.fault_ground import ON_THE_WAY, Counted, Ground
+from proof.fault_ground import Ground
 from proof.flood_harm import AT_ONCE, EXPIRED_AT_ONCE, ByName, Storm
 from proof.harm import (
     AnswerLost,
@@ -34,6 +34,7 @@ from proof.proxy import Hooks, Proxy
 from proof.requests import Answer, refusal
 from proof.results import FULL, SEEDS, Tally
 from proof.scenario import STAYING, Scenario
+from proof.traces import ON_THE_WAY, Counted, is_comparison
 from proof.watch_harm import (
     BROKEN,
     WATCHED,
@@ -215,7 +216,7 @@ def test_what_is_deleted_while_nothing_is_watched(ground: Ground) -> None:
         scenario.delete("api/v1", "services", "shrinks")
         scenario.delete("apis/fairlead.dev/v1alpha1", "inferenceservices", "goes")
         eventually(lambda: gap.done, "a list or a watch that does not get through")
-        gap.over()
+        gap.over(f"Service {scenario.namespace}/shrinks", f"InferenceService {scenario.namespace}/goes")
 
     ground.run(gap, changing=unseen, late=True)
 
@@ -224,7 +225,7 @@ def test_what_is_deleted_while_nothing_is_watched(ground: Ground) -> None:
 
 def failing(ground: Ground, harms: Mapping[str, First], enough: Mapping[str, int]) -> dict[str, list[float]]:
     """One service per harm, until each Deployment was tried often `enough`, and then until all are Ready; when each was tried."""
-    counted = Counted(ByName(harms), ground.rate)
+    counted = Counted(ground.rate, ByName(harms))
 
     def tries(name: str) -> list[float]:
         return [
@@ -294,7 +295,7 @@ def test_what_is_as_it_should_be_is_left_alone(ground: Ground) -> None:
 
 def test_many_at_once_are_served_at_the_rate_that_is_allowed(ground: Ground) -> None:
     with ground.namespace("many") as namespace:
-        counted = ground.proxy.hooks = Counted(rate=ground.rate)
+        counted = ground.proxy.hooks = Counted(ground.rate)
         for number in range(MANY):
             ground.observer.admin.service(namespace, f"m{number}", replicas=0)
 
@@ -328,7 +329,7 @@ def test_watches_that_never_live_are_begun_ever_more_slowly(
 ) -> None:
     ground.observer.wrong.clear()
     storm = Storm(answers, cut)
-    counted = ground.proxy.hooks = Counted(storm, ground.rate)
+    counted = ground.proxy.hooks = Counted(ground.rate, storm)
     end_watches(ground.proxy, BROKEN)
 
     def asked(resource: str, verb: str) -> list[float]:
@@ -336,8 +337,7 @@ def test_watches_that_never_live_are_begun_ever_more_slowly(
         return [
             at
             for at, request in tuple(counted.asked)
-            if (request.target.resource, request.verb) == (resource, verb)
-            and "PartialObject" not in request.headers.get("Accept", "")
+            if (request.target.resource, request.verb) == (resource, verb) and not is_comparison(request)
         ]
 
     def lacking(_: Picture) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -139,9 +140,13 @@ class Gap(Harm):
     def __init__(self) -> None:
         super().__init__()
         self._over = asyncio.Event()
+        self.gone: tuple[str, ...] = ()
+        #: On the clock time.monotonic.
+        self.ended = float("inf")
 
-    def over(self) -> None:
-        """From the next try on, all pass."""
+    def over(self, *gone: str) -> None:
+        """From the next try on, all pass. gone: what went meanwhile, as KIND NAMESPACE/NAME."""
+        self.gone, self.ended = gone, time.monotonic()
         self._over.set()
 
     async def before(self, request: Request) -> Answer | None:
