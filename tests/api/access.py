@@ -39,17 +39,17 @@ CLUSTER_RULES: list[dict[str, Any]] = [{"apiGroups": [""], "resources": ["nodes"
 LEASE_RULES = [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}]
 
 
-def local_manifests(user: str, served: str, own: str) -> list[dict[str, Any]]:
+def local_manifests(user: str, served: str, own: str, rules: Sequence[dict[str, Any]] = RULES) -> list[dict[str, Any]]:
     """For an operator that serves one namespace: the same rights, there alone, and the Lease in its own."""
     api = {"apiVersion": "rbac.authorization.k8s.io/v1"}
     subject = [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}]
     role = {"kind": "Role", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
     return [
         manifest
-        for namespace, rules in ((served, RULES), (own, LEASE_RULES))
+        for namespace, allowed in ((served, rules), (own, LEASE_RULES))
         for metadata in ({"name": user, "namespace": namespace},)
         for manifest in (
-            {**api, "kind": "Role", "metadata": metadata, "rules": rules},
+            {**api, "kind": "Role", "metadata": metadata, "rules": [*allowed]},
             {**api, "kind": "RoleBinding", "metadata": metadata, "subjects": subject, "roleRef": role},
         )
     ]

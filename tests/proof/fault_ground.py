@@ -19,7 +19,7 @@ from fairlead_cli.local import binaries, components, controlplane
 from fairlead_cli.local.controlplane import ControlPlane
 from fairlead_operator.core import names
 from proof.invariants import INJECTED, Picture, place
-from proof.observer import GROUP, Admin, Observer
+from proof.observer import CHILDREN, GROUP, Admin, Observer
 from proof.proxy import Hooks, Proxy
 from proof.scenario import Scenario, differences
 from proof.traces import Counted, traces
@@ -110,6 +110,14 @@ class Ground:
             now=time.monotonic(),
         )
         return "".join(f"; {trace}" for trace in found)
+
+    def absent(self) -> list[str]:
+        """Kinds that are not watched, and kinds of children that an undisturbed run has not left."""
+        left = {name.partition(" ")[0] for name in self.undisturbed}
+        return [
+            *(kind for kind in WATCHED if not self.proxy.watched(kind)),
+            *(kind for kind in CHILDREN if kind not in left),
+        ]
 
     def _settled(self, scenario: Scenario) -> dict[str, object]:
         """The state once it has been the same for some looks in a row."""
@@ -220,6 +228,7 @@ def ground(plane: ControlPlane, folder: Path, *, hurried: bool, within: float) -
     program = ("-c", HURRIED + RUN) if hurried else ("-m", "fairlead_operator")
     with _operated(plane, folder, "faults", program, within, RATE) as found:
         found.run(Hooks())
+        assert found.absent() == [], "what is not there meets no harm"
         yield found
         found.observer.wrong.clear()
         found.observer.until(_left, within)
@@ -248,7 +257,8 @@ def _operated(
     plane: ControlPlane, folder: Path, name: str, program: Sequence[str], within: float, rate: int, **environment: str
 ) -> Iterator[Ground]:
     with Proxy(plane.user(access.USER), folder) as proxy:
-        operator = operator_on(plane, folder, name, FAIRLEAD_API_REQUESTS_PER_SECOND=str(rate), **environment)
+        settings = {"FAIRLEAD_API_REQUESTS_PER_SECOND": str(rate), "FAIRLEAD_NETWORK_POLICIES": "true", **environment}
+        operator = operator_on(plane, folder, name, **settings)
         operator = dataclasses.replace(operator, kubeconfig=proxy.kubeconfig, program=program)
 
         def unwell() -> str:

@@ -11,6 +11,7 @@ import httpx
 
 from api import pods
 from api.client import connect
+from fairlead_operator.controller import kinds
 from proof.invariants import Manifest, Past, Picture, is_ready, service_of, violations
 
 #: Seconds between looks.
@@ -18,13 +19,7 @@ PERIOD = 0.4
 #: Tries of a request that the API server is too busy for.
 BUSY_TRIES = 100
 GROUP = "apis/fairlead.dev/v1alpha1"
-CHILDREN = {
-    "Deployment": "/apis/apps/v1/deployments",
-    "ControllerRevision": "/apis/apps/v1/controllerrevisions",
-    "Service": "/api/v1/services",
-    "ConfigMap": "/api/v1/configmaps",
-    "PodDisruptionBudget": "/apis/policy/v1/poddisruptionbudgets",
-}
+CHILDREN = {kind.name: kind.path(None) for kind in kinds.CHILDREN}
 OURS = {"labelSelector": "app.kubernetes.io/managed-by=fairlead"}
 
 

@@ -7,14 +7,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from fairlead_operator.controller import kinds
 from proof.harm import Harm
 from proof.proxy import Cut, Proxy
 from proof.requests import EXPIRED, Answer, Manifest, Request, failure, refusal
 
 #: What the operator watches.
-WATCHED = (
-    "inferenceservices", "deployments", "services", "configmaps", "poddisruptionbudgets", "controllerrevisions", "pods",
-)  # fmt: skip
+WATCHED = tuple(kind.plural for kind in kinds.WATCHED)
 #: Enough where each costs a restart of all watches.
 SOME = ("inferenceservices", "pods")
 #: A watch's word for trouble of the API server; kopf ends at it.

@@ -239,10 +239,10 @@ def lane(plane: ControlPlane, pool: Pool, nursery: Nursery, folder: Path, name: 
     system = f"{name}-system"
     for namespace in (name, system):
         admin("create", "namespace", namespace)
-    for manifest in access.local_manifests(name, name, system):
+    for manifest in access.local_manifests(name, name, system, access.RULES + access.NETWORK_RULES):
         dataclasses.replace(admin, namespace=manifest["metadata"]["namespace"]).apply(manifest)
     folder.mkdir()
-    settings = {"FAIRLEAD_WATCH_NAMESPACES": name}
+    settings = {"FAIRLEAD_WATCH_NAMESPACES": name, "FAIRLEAD_NETWORK_POLICIES": "true"}
     with (
         connect(plane.kubeconfig) as http,
         Proxy(plane.user(name), folder) as proxy,
