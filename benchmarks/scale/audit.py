@@ -12,6 +12,8 @@ from typing import Any
 
 #: Not counted: every process of the operator renews the one Lease.
 LEASES = "leases"
+#: The answer to a write that took longer than it may. Nothing comes of any other that failed.
+GAVE_UP = 504
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,8 @@ def children_after(writes: Sequence[Write], names: Sequence[str], operator: str,
         elif write.user == operator and write.resource in kinds:
             if write.created:
                 grown[service].setdefault(write.resource, write.done)
-            elif write.code >= 500:
-                # Given up while the API server went on: what is there afterwards without another creation came of it.
+            elif write.code == GAVE_UP:
+                # While the API server went on: what is there afterwards without another creation came of it.
                 late[service][write.resource] = write.done
     for name in names:
         grown[name] = {**late[name], **grown[name]}

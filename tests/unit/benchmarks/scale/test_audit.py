@@ -98,6 +98,18 @@ def test_a_service_without_all_its_children_is_no_figure() -> None:
         children_after(writes, ["s1"], "operator", KINDS)
 
 
+@pytest.mark.parametrize("code", [403, 500, 503])
+def test_a_child_whose_creation_was_refused_is_not_there(code: int) -> None:
+    writes = [
+        write("inferenceservices", "s1", 10.0, user="admin", verb="create"),
+        write("services", "s1", 11.0),
+        write("deployments", "s1-ab12", 12.0, code=code),
+    ]
+
+    with pytest.raises(ValueError, match="1 services have not all their children, s1"):
+        children_after(writes, ["s1"], "operator", KINDS)
+
+
 def test_the_last_write_is_one_that_was_accepted() -> None:
     writes = [write("deployments/status", "s1", 1.0), write("deployments/status", "s1", 2.0, code=409)]
 
