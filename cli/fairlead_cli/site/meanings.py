@@ -13,7 +13,7 @@ MEANS: Final[Mapping[str, str]] = {
     "MissingAPI": "The model is an image to be mounted as a volume, and this cluster drops image volumes from pods.",
     "NameTaken": "Another object of the name that this service needs exists and belongs to somebody else. The operator never takes it over.",
     "SecretNotFound": "A Secret that the spec names does not exist, or lacks the key. The pod waits and starts by itself once it is there.",
-    "APIKeyMissing": "The Secret that the operator makes for `spec.serving.apiKey` is not there yet, or was deleted. The operator makes it within seconds of a pod that misses it, and the pod starts by itself.",
+    "APIKeyMissing": "The Secret that the operator makes for `spec.serving.apiKey` is not there yet, or was deleted. The operator makes it within seconds of a pod that misses it, and the pod starts by itself. Where the API server refuses it, condition `UpToDate` says why.",
     "InsufficientAccelerators": "No node that admits the pod has enough free accelerators. The message says how many are free, and where.",
     "Queued": "A queue holds the pod back before it is scheduled.",
     "QuotaExceeded": "A ResourceQuota of the namespace refuses the pod.",

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from fairlead_operator.api.v1alpha1 import InferenceService
 from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.refusal import WRITE_FAILED
 
 #: As the runtime's suggestions and the reasons' remedies say it; the last one is about the field.
 _SET = re.compile(r"\bset (spec(?:\.[A-Za-z]\w*)+) to ([^\s;,]+)")
@@ -69,7 +70,8 @@ def cure(service: Manifest, reason: str, message: str, field: str, target: Targe
         return made
     asked = [(named, value.rstrip(".")) for named, value in _SET.findall(message)]
     field = field or (asked[-1][0] if asked else "") or next(iter(_FIELD.findall(message)), "")
-    if not field.startswith("spec.") or (reason, field) in _GENERATED:
+    # A path in what the API server says of a refused write is another object's.
+    if not field.startswith("spec.") or (reason, field) in _GENERATED or reason == WRITE_FAILED:
         return None
     path = field.split(".")[1:]
     present = dig(service, path)

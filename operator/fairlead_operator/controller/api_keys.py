@@ -3,7 +3,7 @@
 The operator cannot look whether the Secret is there, so it tries to create it: the API server refuses what exists, whatever is
 in it. It tries when it sees a service for the first time, every few minutes, and when a pod misses the Secret. So a reconcile
 never changes a key, and a deleted Secret comes back with another one. Quota and admission are asked before the name: what is refused
-may well be there, so a refusal counts only where no pod can have the key.
+may well be there, so a refusal or a failure counts only where no pod can have the key.
 """
 
 import secrets
@@ -18,6 +18,8 @@ from fairlead_operator.controller.recorder import Recorder
 from fairlead_operator.core import names
 from fairlead_operator.core.build.api_key import build_api_key
 from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.refusal import refusal
+from fairlead_operator.core.rejection import refused_by_api_server
 from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.seen import Observed
 from fairlead_operator.core.transitions import Event
@@ -55,7 +57,7 @@ class ApiKeys:
             return []
         try:
             made = await self._create(service, name)
-        except RejectedError:
+        except (RejectedError, ApiError):
             if missed or not _mounted(seen, name):
                 raise
             made = False
@@ -77,14 +79,15 @@ class ApiKeys:
             )
         try:
             await self.cluster.create(SECRETS, service.namespace, build_api_key(service, self.random()))
-        except ApiError as refusal:
-            if refusal.code == 409:
+        except ApiError as failure:
+            if failure.code == 409:
                 return False
-            if ending := namespace_ends(refusal):
-                raise ending from refusal
-            if refusal.code in {400, 403, 422}:
-                message = f"the API server refuses Secret {name}: {refusal}; allow it, or create one yourself and name it in spec.serving.apiKeySecretRef"
-                raise RejectedError("InvalidSpec", message, "spec.serving.apiKey") from refusal
+            if ending := namespace_ends(failure):
+                raise ending from failure
+            if refused_by_api_server(SECRETS.name, failure.code, str(failure)):
+                words = refusal(failure.request, str(failure)).words
+                message = f"the API server refuses Secret {name}: {words}; allow it, or create one yourself and name it in spec.serving.apiKeySecretRef"
+                raise RejectedError("InvalidSpec", message, "spec.serving.apiKey") from failure
             raise
         return True
 

@@ -1,7 +1,7 @@
 """Plans the memory of services whose model the hub shows, before they have a pod.
 
-A model is read once for each revision, in a thread and within seconds, and what was read is kept, also that it could not be: a plan
-never fails a reconcile and never blocks one. A second model that guesses tokens is read likewise; without it the first is planned alone. Nodes are listed page by page at most once a minute.
+A model is read once for each revision, in a thread and within seconds, and what was read is kept, also that it could not be; what
+failed by chance is tried again later. A plan never fails a reconcile and never blocks one. A second model that guesses tokens is read likewise; without it the first is planned alone. Nodes are listed page by page at most once a minute.
 """
 
 import asyncio
@@ -34,10 +34,20 @@ MOST_MODELS = 1000
 AT_ONCE = 4
 #: A new service waits so long for its model's plan and no longer, however many are before it.
 PATIENCE = timedelta(seconds=15)
-#: A hub that did not answer at all is left alone for so long, and nobody waits for it.
+#: A hub that did not answer at all is left alone for so long, and nobody waits for it; so is a model whose reading failed by chance.
 SILENT = timedelta(minutes=10)
+#: The hub's answers that stay: what it shows is of no use, or it does not show it.
+FINAL = frozenset({200, 401, 403, 404})
 
 _Revision = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What came of a reading. `again`: when it is to be tried again; None for never."""
+
+    checkpoint: Checkpoint | None
+    again: datetime | None = None
 
 
 @dataclass
@@ -51,7 +61,7 @@ class Planner:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     #: The last plan of each service.
     plans: dict[Key, Plan] = field(default_factory=dict)
-    _read: dict[_Revision, Checkpoint | None] = field(default_factory=dict)
+    _read: dict[_Revision, _Kept] = field(default_factory=dict)
     _waiting: dict[_Revision, set[Key]] = field(default_factory=dict)
     _began: dict[_Revision, datetime] = field(default_factory=dict)
     _silent_until: datetime | None = None
@@ -71,7 +81,10 @@ class Planner:
         if revision is None or on is None:
             return True
         second = planning.drafting(service)
-        unread = [each for each in (revision, second) if each and each not in self._read]
+        asked = [each for each in (revision, second) if each]
+        for each in asked:
+            self._try_again(each, key)
+        unread = [each for each in asked if each not in self._read]
         if unread and not self._silent():
             for each in unread:
                 self._begin(each, key)
@@ -79,8 +92,8 @@ class Planner:
             # What the API server keeps refusing is observed, and may have no pod yet.
             taken = status.get("observedGeneration") == raw["metadata"]["generation"] and not is_told(raw)
             return bool(taken or any(self.now() - self._began[each] >= PATIENCE for each in unread))
-        checkpoint = self._read.get(revision)
-        plan = planning.make(service, checkpoint, on, second and self._read.get(second)) if checkpoint else None
+        checkpoint = self._checkpoint(revision)
+        plan = planning.make(service, checkpoint, on, second and self._checkpoint(second)) if checkpoint else None
         if plan is None:
             return True
         self.plans[key] = plan
@@ -89,6 +102,15 @@ class Planner:
     def forget(self, key: Key) -> None:
         """The service is gone."""
         self.plans.pop(key, None)
+
+    def _checkpoint(self, revision: _Revision) -> Checkpoint | None:
+        return self._read[revision].checkpoint if revision in self._read else None
+
+    def _try_again(self, revision: _Revision, key: Key) -> None:
+        """Beside all else: until it is read, the service goes on without it."""
+        again = self._read[revision].again if revision in self._read else None
+        if again is not None and self.now() >= again and not self._silent():
+            self._begin(revision, key)
 
     def _silent(self) -> bool:
         return self._silent_until is not None and self.now() < self._silent_until
@@ -110,19 +132,21 @@ class Planner:
         for key in self._waiting.pop(revision, ()):
             self.wake(key)
 
-    async def _ask(self, revision: _Revision) -> Checkpoint | None:
+    async def _ask(self, revision: _Revision) -> _Kept:
         try:
-            return await asyncio.to_thread(self.hub.read, *revision)
+            return _Kept(await asyncio.to_thread(self.hub.read, *revision))
         except UnreadableError as why:
             log.info("no plan for %s, its pods will make one: %s", revision[0], why)
+            later = self.now() + SILENT
             if why.status == 0:
-                self._silent_until = self.now() + SILENT
+                self._silent_until = later
+            return _Kept(None, None if why.status in FINAL else later)
         except Exception:  # whatever a stranger's file does, services go on without a plan
             log.exception("no plan for %s", revision[0])
-        return None
+        return _Kept(None)
 
-    def _keep(self, revision: _Revision, found: Checkpoint | None) -> None:
-        if len(self._read) >= MOST_MODELS:
+    def _keep(self, revision: _Revision, found: _Kept) -> None:
+        if revision not in self._read and len(self._read) >= MOST_MODELS:
             del self._read[next(iter(self._read))]
         self._read[revision] = found
 

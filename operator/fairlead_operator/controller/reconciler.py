@@ -5,6 +5,7 @@ failure and the periodic look all take the same way.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -105,7 +106,9 @@ class Reconciler:
             # It hangs on other objects too: a name may become free without any event that we watch.
             return replace(report, requeue=min(report.requeue or REFUSED_LOOK, REFUSED_LOOK))
         except ApiError as failure:
-            await self._tell(key, service, resolved, failure)
+            # A status that cannot be written either is tried again with it, and takes nothing from what is to be backed off.
+            with suppress(ApiError, NotYetError):
+                await self._tell(key, service, resolved, failure)
             raise
         await self.store.caught_up(CHILDREN, key, CATCH_UP)
         report = await self._report(key, service, resolved, changes)
@@ -130,7 +133,7 @@ class Reconciler:
     async def _tell(self, key: Key, service: Manifest, resolved: Resolved, failure: ApiError) -> None:
         """What goes on failing is said in the status; a failure that passes stands in the log only."""
         found = refusal(failure.request, str(failure))
-        lasting = self.refusals.failed(key, found, known=is_told(service))
+        lasting = self.refusals.failed(key, uid(service), found, known=is_told(service))
         if lasting is not None:
             await self._report(key, service, resolved, [], lasting)
 

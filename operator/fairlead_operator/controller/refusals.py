@@ -21,8 +21,12 @@ TRIES = 4
 
 @dataclass
 class _Streak:
-    """`since` is the time of the first of `tries` in a row that failed at the request of `last`; `said` is what is told."""
+    """Of the service with this uid. `since` is the time of the first of `tries` in a row that failed at the request of `last`.
 
+    `said` is what is told.
+    """
+
+    uid: str
     last: Refusal
     since: float
     tries: int = 1
@@ -36,16 +40,18 @@ class Refusals:
     now: Callable[[], float] = time.monotonic
     _streaks: dict[Key, _Streak] = field(default_factory=dict)
 
-    def failed(self, key: Key, found: Refusal, *, known: bool) -> Refusal | None:
-        """A reconcile failed at this; returns what is to be told, None while it may pass. `known`: the status says it already.
+    def failed(self, key: Key, uid: str, found: Refusal, *, known: bool) -> Refusal | None:
+        """A reconcile failed at this; returns what is to be told, None while it may pass. `known`: the status tells of one already.
 
-        Once something is told, other words take its place when two tries in a row had them: where each try ends in another way, the
-        status does not change with each.
+        Once something is told, also by an operator before this one, other words take its place when two tries in a row had them:
+        where each try ends in another way, the status does not change with each.
         """
         before = self._streaks.get(key)
-        streak = _Streak(found, self.now(), said=found if before is None and known else None)
+        if before is not None and before.uid != uid:
+            before = None
+        streak = _Streak(uid, found, self.now())
         if before is not None:
-            streak.said = found if before.said and before.last == found else before.said
+            streak.said = found if (before.said or known) and before.last == found else before.said
             if before.last.request == found.request:
                 streak.since, streak.tries = before.since, before.tries + 1
         if streak.said is None and streak.tries >= TRIES and self.now() - streak.since >= LASTS:

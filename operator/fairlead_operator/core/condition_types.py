@@ -37,7 +37,7 @@ TYPES: Final = (
     ConditionType("Available", "it serves now, with whatever revision: at most one replica is missing, and never the last", "none", states={
         "Serving": "it does", **_ASLEEP, "Starting": "replicas are on their way and nothing has failed",
     }),
-    ConditionType(ACCEPTED, "the spec can be carried out, and what it refers to exists", "blocks it", states={"Valid": "it is carried out"}),
+    ConditionType(ACCEPTED, "the spec can be carried out, and what it refers to exists", "blocks it", states={"Valid": "it can be, and it does"}),
     ConditionType(SCHEDULED, "all wanted pods have nodes", "blocks it, for a pod without a node is not Ready", states={
         "AllScheduled": "they have", "Scheduling": "the scheduler has not decided yet", **_ASLEEP, "NotAccepted": _NOT_ACCEPTED, "GivenUp": _GIVEN_UP,
     }),

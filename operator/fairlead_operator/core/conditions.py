@@ -1,7 +1,7 @@
 """The conditions: a table of types with pure checks. The first check that speaks decides; Ready is derived from the others."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fairlead_operator.core.autoscaled import autoscaled
@@ -68,6 +68,15 @@ def _problem_verdict(problem: Problem | None, others: Iterable[Problem] = ()) ->
 def _told(found: Iterable[Problem], condition: str) -> Verdict | None:
     mine = of_condition(found, condition)
     return _problem_verdict(mine[0], mine[1:]) if mine else None
+
+
+def generated_key_is_refused(seen: Observed) -> Verdict | None:
+    """A pod misses the key that the operator makes, and the operator gets no further: to wait some seconds would be no advice."""
+    mine = of_condition(of_pods(seen), ACCEPTED)
+    if not mine or mine[0].code != "APIKeyMissing" or seen.refusal is None:
+        return None
+    remedy = f"see condition {UP_TO_DATE}: until the operator can {seen.refusal.request} it makes none"
+    return _problem_verdict(replace(mine[0], remedy=remedy), mine[1:])
 
 
 def _pod_problem(condition: str) -> Check:
@@ -206,7 +215,7 @@ def key_is_required(seen: Observed) -> Verdict | None:
 TABLE: Final = (
     #: Accepted. True: the spec can be rendered and what it refers to exists. Never absent. Blocks Ready.
     #: False: InvalidSpec, DeniedArgument, UnknownEngineArgument, InvalidConfig, MissingAPI, NameTaken, SecretNotFound, APIKeyMissing.
-    Row(ACCEPTED, (spec_was_rejected, gave_up_for(ACCEPTED), _pod_problem(ACCEPTED)), Verdict("True", "Valid", "the spec is carried out")),
+    Row(ACCEPTED, (spec_was_rejected, gave_up_for(ACCEPTED), generated_key_is_refused, _pod_problem(ACCEPTED)), Verdict("True", "Valid", "the spec can be carried out")),
     #: Scheduled. True: all wanted pods have nodes. Never absent. Blocks Ready, since pods without nodes are not Ready.
     #: False: InsufficientAccelerators, Queued, QuotaExceeded, PodRejected, Evicted, NodeLost, WaitingForDrain, Unschedulable.
     Row(

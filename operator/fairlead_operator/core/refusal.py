@@ -15,6 +15,8 @@ from fairlead_runtime.failure import redact
 WRITE_FAILED: Final = "WriteFailed"
 #: Characters of the API server's words: with the rest of the message they fit into the note of an event.
 LONGEST: Final = 600
+#: Of more than so many characters nothing is looked at: an API server, or a proxy before it, may say anything.
+MOST: Final = 4096
 #: What changes although nothing has changed, and what stands for it.
 _MOVING: Final = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| ?[+-]\d\d:?\d\d\b)?"), "(time)"),
@@ -48,7 +50,7 @@ class Refusal:
 
 def refusal(request: str, said: str) -> Refusal:
     """From what the API server said to a request, however long, and whatever secret is in it."""
-    words = redact(" ".join(said.split()))
+    words = redact(" ".join(said[:MOST].split()))
     for moving, stand_in in _MOVING:
         words = moving.sub(stand_in, words)
     return Refusal(request, words if len(words) <= LONGEST else f"{words[: LONGEST - 3]}...")

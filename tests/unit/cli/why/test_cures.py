@@ -79,6 +79,12 @@ def test_no_change_of_the_spec_brings_a_generated_secret_back(reason: str) -> No
     assert cure(service(serving={"apiKey": "Generate"}), reason, message, "", TARGET) is None
 
 
+def test_a_path_of_another_object_is_no_field_of_the_service() -> None:
+    message = 'each try to apply Service mistral fails: 500 InternalError: failed calling webhook "a": spec.ports is needed; repair it'
+
+    assert cure(service(), "WriteFailed", message, "", TARGET) is None
+
+
 def test_a_name_that_a_shell_would_read_is_quoted() -> None:
     assert (
         Target("mistral", "models", ("--context=a;b",)).edit() == "kubectl edit infs mistral -n models '--context=a;b'"

@@ -9,7 +9,7 @@ import pytest
 from fairlead_operator.controller.api_keys import LOOK, MISSED_LOOK, ApiKeys
 from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError
 from fairlead_operator.core import names
-from fairlead_operator.core.transitions import Event
+from fairlead_operator.core.transitions import MAX_NOTE, Event
 from unit.operator.builders import event, observed, service, starting
 from unit.operator.controller.objects import Clock
 
@@ -119,15 +119,25 @@ async def test_without_the_word_nothing_is_made(keys: ApiKeys, server: Server, a
 FIRST = observed(ASKED, children=())
 NO_RIGHT = ApiError(403, "Forbidden", "secrets is forbidden")
 QUOTA = ApiError(403, "Forbidden", "exceeded quota: secrets")
+UNKNOWN_QUOTA = ApiError(403, "Forbidden", "status unknown for quota: few, resources: count/secrets")
+TROUBLE = ApiError(500, "InternalError", "later")
+POLICY = ApiError(
+    403,
+    "Forbidden",
+    'admission webhook "a.example.com" denied the request: ask https://me:hunter22@example.com' + " x" * 5000,
+)
 
 
 @pytest.mark.parametrize(
     ("refusal", "error"),
     [
-        pytest.param(NO_RIGHT, RejectedError, id="no right"),
-        pytest.param(QUOTA, RejectedError, id="quota"),
+        pytest.param(POLICY, RejectedError, id="a policy"),
+        pytest.param(ApiError(422, "Invalid", "data: too long"), RejectedError, id="its content"),
+        pytest.param(NO_RIGHT, ApiError, id="a right that is gone"),
+        pytest.param(QUOTA, ApiError, id="a quota"),
+        pytest.param(UNKNOWN_QUOTA, ApiError, id="a quota that nobody has counted yet"),
         pytest.param(ApiError(403, "Forbidden", "namespace is being terminated"), NotYetError, id="the end is near"),
-        pytest.param(ApiError(500, "InternalError", "later"), ApiError, id="the server's trouble"),
+        pytest.param(TROUBLE, ApiError, id="the server's trouble"),
     ],
 )
 async def test_a_refusal_says_what_to_do(
@@ -141,11 +151,13 @@ async def test_a_refusal_says_what_to_do(
     if isinstance(raised.value, RejectedError):
         assert raised.value.field == "spec.serving.apiKey"
         assert "apiKeySecretRef" in raised.value.message
+        assert "hunter22" not in raised.value.message
+        assert len(raised.value.message) < MAX_NOTE
     server.refuses = None
     assert await ensure(keys, FIRST) == [f"Secret/{SECRET}: created"]
 
 
-@pytest.mark.parametrize("refusal", [NO_RIGHT, QUOTA])
+@pytest.mark.parametrize("refusal", [POLICY, NO_RIGHT, QUOTA, TROUBLE])
 async def test_a_refusal_stops_no_service_whose_pods_have_the_key(
     keys: ApiKeys, server: Server, clock: Clock, refusal: ApiError
 ) -> None:
@@ -155,7 +167,7 @@ async def test_a_refusal_stops_no_service_whose_pods_have_the_key(
     assert (await ensure(keys), server.tries) == ([], 1), "and is not asked for again at every look"
 
     clock.time += MISSED_LOOK
-    with pytest.raises(RejectedError):
+    with pytest.raises((RejectedError, ApiError)):
         await ensure(keys, misses_it())
 
 

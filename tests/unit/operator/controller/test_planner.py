@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.hub import Hub, UnreadableError
 from fairlead_operator.controller.outcomes import ApiError
-from fairlead_operator.controller.planner import AT_ONCE, PATIENCE, Planner
+from fairlead_operator.controller.planner import AT_ONCE, PATIENCE, SILENT, Planner
 from fairlead_operator.controller.store import Key
 from fairlead_operator.core.checkpoint import Checkpoint
 from fairlead_operator.core.rejection import Rejection
@@ -26,18 +27,19 @@ CONFIG: dict[str, Any] = {
 
 @dataclass
 class FakeHub:
-    """Answers with a model of 131 GiB, or fails: for every model, or for those in `absent` with 404."""
+    """Answers with a model of 131 GiB, or fails: for every model, or for those in `absent` with `code`."""
 
     failure: Exception | None = None
     asked: list[tuple[str, str]] = field(default_factory=list)
     absent: tuple[str, ...] = ()
+    code: int = 404
 
     def read(self, repository: str, revision: str = "") -> Checkpoint:
         self.asked.append((repository, revision))
         if self.failure:
             raise self.failure
         if repository in self.absent:
-            raise UnreadableError("404", 404)
+            raise UnreadableError(str(self.code), self.code)
         model = memory.read_config(CONFIG)
         return Checkpoint(model, memory.by_shape(model))
 
@@ -70,6 +72,12 @@ class Bench:
 
     async def judge(self, asked: ServiceBuilder, name: str = "mistral") -> Rejection | bool:
         return await self.planner.judge(("ns", name), asked.resolved, asked.raw)
+
+    def planned(self) -> int:
+        """Bytes of the weights in the service's plan."""
+        planned = self.planner.plans[("ns", "mistral")].weights
+        assert planned is not None
+        return planned.size
 
     async def read(self) -> None:
         """Return when all reading has ended."""
@@ -233,9 +241,7 @@ async def weights(bench: Bench, asked: ServiceBuilder) -> int:
     assert await bench.judge(asked) is False
     await bench.read()
     assert await bench.judge(asked) is True
-    planned = bench.planner.plans[("ns", "mistral")].weights
-    assert planned is not None
-    return planned.size
+    return bench.planned()
 
 
 async def test_a_second_model_that_guesses_is_counted_and_read_once() -> None:
@@ -271,6 +277,38 @@ async def test_without_the_second_model_the_first_is_planned_alone() -> None:
     assert await weights(bench, guessing()) == await weights(Bench(), guessing("medusa"))
     assert await bench.judge(guessing()) is True
     assert len(bench.hub.asked) == 2, "that it cannot be read is kept too"
+
+
+@pytest.mark.parametrize(
+    ("code", "again"),
+    [
+        pytest.param(429, True, id="too many requests"),
+        pytest.param(503, True, id="the hub's own trouble"),
+        pytest.param(0, True, id="no answer"),
+        pytest.param(401, False, id="credentials are asked for"),
+        pytest.param(403, False, id="it is not for everybody"),
+        pytest.param(404, False, id="it is not there"),
+        pytest.param(200, False, id="what is shown is of no use"),
+    ],
+)
+async def test_a_second_model_whose_reading_failed_by_chance_is_read_again(code: int, again: bool) -> None:  # noqa: FBT001
+    bench = Bench(FakeHub(absent=("org/draft",), code=code))
+    moment = [NOW]
+    bench.planner.now = lambda: moment[0]
+    alone = await weights(bench, guessing())
+    bench.hub.absent = ()
+
+    for after in (SILENT - timedelta(seconds=1), SILENT):
+        moment[0] = NOW + after
+        assert await bench.judge(guessing()) is True
+        assert bench.planned() == alone, "nobody waits, and the plan stays until it is read"
+        assert len(bench.planner._tasks) == (again and after == SILENT)
+    await bench.read()
+
+    assert await bench.judge(guessing()) is True
+    assert bench.planned() == (2 if again else 1) * alone
+    assert bench.hub.asked.count(("org/draft", "")) == (2 if again else 1)
+    assert bench.hub.asked.count(("org/model", "")) == 1
 
 
 async def test_a_second_model_is_waited_for_when_the_first_is_known() -> None:

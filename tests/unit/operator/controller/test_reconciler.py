@@ -216,6 +216,27 @@ async def test_a_spec_that_is_rejected_meanwhile_is_what_counts(world: World) ->
     assert world.conditions()["UpToDate"] == "Unknown/NotAccepted"
 
 
+@pytest.mark.parametrize("code", [404, 409, 500], ids=["the service is gone", "another has its name", "trouble"])
+async def test_what_failed_is_backed_off_though_the_status_cannot_be_written(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    asked: list[int] = []
+
+    async def refuse(*_: Any) -> Manifest:
+        asked.append(code)
+        raise ApiError(code, "No", "no", "apply InferenceService mistral/status")
+
+    monkeypatch.setattr(world.server, "apply_status", refuse)
+    world.server.refused = "Service"
+
+    for _ in range(TRIES + 1):
+        with pytest.raises(ApiError, match="failed calling webhook"):
+            await world.reconciler.reconcile(KEY)
+        world.clock.time += WAIT
+
+    assert asked
+
+
 async def test_a_status_that_cannot_be_written_is_no_refusal_of_what_is_asked_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ def refusals(clock: Clock) -> Refusals:
 
 
 def fail(refusals: Refusals, found: Refusal, *, known: bool = False) -> Refusal | None:
-    return refusals.failed(KEY, found, known=known)
+    return refusals.failed(KEY, "uid", found, known=known)
 
 
 def last(refusals: Refusals, clock: Clock, found: Refusal) -> None:
@@ -89,7 +89,14 @@ def test_a_reconcile_that_comes_through_ends_it(refusals: Refusals, clock: Clock
 def test_services_are_counted_one_by_one(refusals: Refusals, clock: Clock) -> None:
     last(refusals, clock, QUOTA)
 
-    assert refusals.failed(("ns", "other"), QUOTA, known=False) is None
+    assert refusals.failed(("ns", "other"), "uid", QUOTA, known=False) is None
+
+
+def test_another_service_of_the_same_name_begins_anew(refusals: Refusals, clock: Clock) -> None:
+    """Nobody need have looked between the one and the other."""
+    last(refusals, clock, QUOTA)
+
+    assert [refusals.failed(KEY, "another", QUOTA, known=False) for _ in range(2)] == [None, None]
 
 
 @pytest.mark.parametrize("other", [WEBHOOK, DEPLOYMENT], ids=["in other words", "another request"])
@@ -108,10 +115,11 @@ def test_what_changes_with_each_try_changes_nothing_that_is_told(refusals: Refus
     assert told == {QUOTA}
 
 
-def test_after_a_restart_it_is_told_on(refusals: Refusals) -> None:
-    """The status says it already, and follows what else changes."""
-    assert fail(refusals, QUOTA, known=True) == QUOTA
-    assert fail(refusals, QUOTA, known=True) == QUOTA
+def test_after_a_restart_it_is_told_on_when_it_has_come_twice(refusals: Refusals) -> None:
+    """The status says it already, stays as it is until then, and follows what else changes."""
+    tried = (QUOTA, WEBHOOK, DEPLOYMENT, QUOTA, QUOTA, WEBHOOK)
+
+    assert [fail(refusals, found, known=True) for found in tried] == [None, None, None, None, QUOTA, QUOTA]
 
 
 def test_the_log_warns_once(refusals: Refusals, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from fairlead_operator.core import names
 from fairlead_operator.core.conditions import conditions
+from fairlead_operator.core.refusal import Refusal
 from fairlead_operator.core.seen import PodEvent
 from unit.operator.builders import (
     PodBuilder,
@@ -231,6 +232,21 @@ def test_whose_a_missing_secret_is_to_make(
     assert told["Accepted"].message.endswith(remedy)
     assert {progress for progress in ("Reconciling", "Stalled") if progress in told} == {kind}
     assert told[kind].reason == reason
+
+
+def test_a_key_that_cannot_be_made_is_not_waited_for() -> None:
+    secret = f"mistral-api-key-{names.digest(GENERATED.resolved.uid)}"
+    failed = event("FailedMount", f'MountVolume.SetUp failed for volume "api-keys" : secret "{secret}" not found')
+    refused = Refusal(f"create Secret {secret}", "403 Forbidden: exceeded quota: few")
+
+    told = conditions(observed(GENERATED, waiting("ContainerCreating"), events=(failed,), refusal=refused))
+
+    assert (told["Accepted"].reason, told["UpToDate"].reason) == ("APIKeyMissing", "WriteFailed")
+    assert told["Ready"] == told["Accepted"]
+    assert told["Accepted"].message.endswith(
+        f"see condition UpToDate: until the operator can create Secret {secret} it makes none"
+    )
+    assert "Stalled" not in told
 
 
 @pytest.mark.parametrize(

@@ -257,11 +257,14 @@ def test_a_failure_that_another_pod_of_this_template_had_before_stalls() -> None
 def test_what_the_api_server_keeps_refusing(
     asked: ServiceBuilder, pods: list[PodBuilder], expected: dict[str, str]
 ) -> None:
-    found = stated(asked, *pods, refusal=Refusal("apply Service mistral", "403 Forbidden: exceeded quota"))
+    refused = Refusal("apply Service mistral", "403 Forbidden: exceeded quota")
+    found = stated(asked, *pods, refusal=refused)
 
     assert {kind: found[kind] for kind in expected} == expected
     assert "Stalled" not in found
     assert found["Accepted"] == "True/Valid"
+    said = conditions(observed(asked, *pods, refusal=refused))["Accepted"].message
+    assert "can be carried out" in said, "whether it is says UpToDate"
 
 
 def test_a_blocked_rollout_stays_stalled_whatever_write_is_refused() -> None:

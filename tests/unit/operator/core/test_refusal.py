@@ -3,7 +3,7 @@
 import pytest
 
 from fairlead_operator.core.reasons import REASONS
-from fairlead_operator.core.refusal import LONGEST, WRITE_FAILED, refusal, told
+from fairlead_operator.core.refusal import LONGEST, MOST, WRITE_FAILED, refusal, told
 from fairlead_operator.core.transitions import MAX_NOTE
 
 QUOTA = '403 Forbidden: services "mistral" is forbidden: exceeded quota: few, requested: count/services=1, used: count/services=5, limited: count/services=5'
@@ -61,6 +61,20 @@ def test_no_secret_is_told() -> None:
 
     assert "hunter22" not in said
     assert "abcdefgh" not in said
+
+
+def test_what_is_far_too_long_is_not_looked_at_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def redact(text: str) -> str:
+        seen.append(text)
+        return text
+
+    monkeypatch.setattr("fairlead_operator.core.refusal.redact", redact)
+
+    refusal("", WEBHOOK + "x" * 10 * MOST)
+
+    assert max(len(text) for text in seen) <= MOST
 
 
 def test_whatever_the_server_says_what_to_do_fits_into_an_event() -> None:
