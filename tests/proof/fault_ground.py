@@ -29,10 +29,15 @@ from proof.watch_harm import WATCHED
 RATE = 30
 #: Looks that have to show the same before it counts as the end.
 SETTLED = 8
+#: What is refused here on purpose may be refused for longer than a minute, and must be told to nobody, however long that takes.
+UNTOLD = """
+import runpy
+from fairlead_operator.controller import refusals
+refusals.LASTS = float("inf")
+"""
 #: The operator with shorter waits, for CI: what takes a minute to be noticed takes some seconds. Only the Lease is held more
 #: patiently: on a machine that stands still for ten seconds the process would end.
 HURRIED = """
-import runpy
 from fairlead_operator.controller import cluster, freshness, informer, lease, workqueue
 cluster.REQUEST_TIMEOUT, cluster.WRITE_TIMEOUT = 4.0, 2
 freshness.INTERVAL, freshness.RETRY, freshness.PATIENCE = 5.0, 1.0, 5.0
@@ -204,6 +209,12 @@ def unfit(log: Path, since: int) -> list[str]:
     return found
 
 
+def program(*, hurried: bool, breakage: str = "") -> tuple[str, str]:
+    """Python's arguments for an operator that is disturbed, with its own waits or shorter ones, and with a bug or none."""
+    waits, bug = HURRIED if hurried else "", BROKEN.format(breakage) if breakage else ""
+    return "-c", UNTOLD + waits + bug + RUN
+
+
 @contextmanager
 def control_plane(folder: Path) -> Iterator[ControlPlane]:
     """API server and controllers, with CRD and rights."""
@@ -225,8 +236,7 @@ def _left(seen: Picture) -> str:
 @contextmanager
 def ground(plane: ControlPlane, folder: Path, *, hurried: bool, within: float) -> Iterator[Ground]:
     """An operator that leads, and that is well in the end."""
-    program = ("-c", HURRIED + RUN) if hurried else ("-m", "fairlead_operator")
-    with _operated(plane, folder, "faults", program, within, RATE) as found:
+    with _operated(plane, folder, "faults", program(hurried=hurried), within, RATE) as found:
         found.run(Hooks())
         assert found.absent() == [], "what is not there meets no harm"
         yield found
@@ -238,9 +248,9 @@ def ground(plane: ControlPlane, folder: Path, *, hurried: bool, within: float) -
 @contextmanager
 def broken_ground(plane: ControlPlane, folder: Path, breakage: str, within: float, rate: int) -> Iterator[Ground]:
     """An operator that leads, hurried, with a bug. Nothing that it did is left behind."""
-    program = ("-c", HURRIED + BROKEN.format(breakage) + RUN)
+    broken = program(hurried=True, breakage=breakage)
     with (
-        _operated(plane, folder, breakage.replace(" ", "-"), program, within, rate, PYTHONPATH=str(TESTS)) as found,
+        _operated(plane, folder, breakage.replace(" ", "-"), broken, within, rate, PYTHONPATH=str(TESTS)) as found,
         closing(Admin(plane.kubeconfig)) as admin,
     ):
         try:

@@ -13,7 +13,7 @@ import pytest
 from fairlead_cli.local.controlplane import ControlPlane
 from proof import test_faults
 from proof.fault_breakages import BREAKAGES
-from proof.fault_ground import RATE, TESTS, Ground, broken_ground
+from proof.fault_ground import RATE, RUN, TESTS, Ground, broken_ground, program
 from proof.harm import Harm, Refused, Swallowed, everything, writes
 from proof.proxy import Proxy
 from proof.requests import refusal
@@ -85,9 +85,9 @@ QUICK = ("blames the user", "writes status each time")
 
 def test_each_breakage_breaks_something_that_is_there() -> None:
     """In a process of its own. What is found by which case is told for each."""
-    program = "from proof.fault_breakages import BREAKAGES\nfor broken in BREAKAGES.values(): broken()"
+    code = "from proof.fault_breakages import BREAKAGES\nfor broken in BREAKAGES.values(): broken()"
 
-    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": str(TESTS)})
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(TESTS)})
 
     assert FOUND.keys() == BREAKAGES.keys()
 
@@ -121,3 +121,24 @@ def test_a_broken_operator_is_found(
 
     print(f"{breakage}: {str(caught.value)[:300]}")
     fault_tally.notes.append(f"an operator that {breakage}, on purpose, is found")
+
+
+#: In the place of the operator: it is refused the same thing for days.
+REFUSED = """
+from itertools import count
+from fairlead_operator.controller.refusals import TRIES, Refusals
+from fairlead_operator.core.refusal import Refusal
+times = count(0, 86400)
+refused = Refusals(lambda: next(times))
+told = [refused.failed(("a", "b"), "uid", Refusal("apply Service b", "500 injected"), known=False) for _ in range(2 * TRIES)]
+assert told == [None] * 2 * TRIES, told
+"""
+
+
+@pytest.mark.parametrize("hurried", [True, False])
+def test_what_is_refused_on_purpose_is_told_to_nobody_however_long_it_takes(*, hurried: bool) -> None:
+    """A slow machine is no breakage."""
+    option, code = program(hurried=hurried)
+    assert code.endswith(RUN)
+
+    subprocess.run([sys.executable, option, code.removesuffix(RUN) + REFUSED], check=True)

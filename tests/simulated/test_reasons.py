@@ -20,6 +20,7 @@ import fairlead_operator.core
 from api.cluster import Kubectl, eventually
 from api.operators import OperatorProcess
 from fairlead_cli.local.controlplane import ControlPlane
+from fairlead_operator.controller.refusals import LASTS
 from fairlead_operator.core.autoscale import State
 from fairlead_operator.core.reasons import REASONS
 from simulated import policies
@@ -45,10 +46,10 @@ class Played:
     #: On the clock time.monotonic: what was not seen until then will not come.
     deadline: float
 
-    @property
-    def patience(self) -> float:
-        """Seconds that are left, a little at least."""
-        return max(self.deadline - time.monotonic(), 0.5)
+    def patience(self, case: Case) -> float:
+        """Seconds that are left, a little at least. What is told only once it has lasted gets that time besides."""
+        deadline = self.deadline + LASTS if case.lasts else self.deadline
+        return max(deadline - time.monotonic(), 0.5)
 
 
 def place(case: Case, number: int) -> Place:
@@ -101,11 +102,11 @@ def played(plane: ControlPlane, admin: Kubectl, operator: OperatorProcess, admis
 @pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.condition} {case.status} {case.reason}: {case.sentence}") for case in CASES])  # fmt: skip
 def test_the_reason_is_seen_with_its_field_and_told(played: Played, case: Case) -> None:
     where = played.places[case.sentence]
-    played.afterwards[case.sentence].result(timeout=played.patience)
+    played.afterwards[case.sentence].result(timeout=played.patience(case))
     verdict = (case.condition, case.status, case.reason)
 
     try:
-        service = eventually(lambda: played.witness.seen[where].get(verdict), str(verdict), played.patience)
+        service = eventually(lambda: played.witness.seen[where].get(verdict), str(verdict), played.patience(case))
     except AssertionError as never:
         raise AssertionError(f"{never}; seen: {played.witness.words(where)}") from never
 
