@@ -4,6 +4,7 @@ Nothing is imported before load(): the import takes 10 s and more, and probes an
 """
 
 import importlib
+import inspect
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -61,11 +62,20 @@ def load() -> Functions:
 def look_at_models_here() -> None:
     """What a model's class can do is found out in this process and not in one of its own, whose imports take ten seconds of a core.
 
-    vLLM starts that one to keep CUDA out of the front end: only for engines on processors. It is started where vLLM has changed.
+    vLLM starts that one to keep CUDA out of the front end: only for engines on processors. It is started where vLLM has changed:
+    what is called with more than the function would fail, and vLLM would take that for a fault of the model.
     """
     registry: Any = importlib.import_module("vllm.model_executor.models.registry")
-    if hasattr(registry, "_run_in_subprocess"):
+    if _takes_one(getattr(registry, "_run_in_subprocess", None)):
         registry._run_in_subprocess = lambda function: function()  # noqa: SLF001
+
+
+def _takes_one(function: Any) -> bool:
+    """Whether `function` is one, of a single positional parameter."""
+    if not callable(function):
+        return False
+    kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
+    return kinds in ([inspect.Parameter.POSITIONAL_OR_KEYWORD], [inspect.Parameter.POSITIONAL_ONLY])
 
 
 def remember_environment() -> None:

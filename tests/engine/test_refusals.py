@@ -52,6 +52,7 @@ ROWS: tuple[tuple[str, Config, str, str, str, str], ...] = (
     ("a folder without a model", model(models.without_config), "ModelNotFound", URI, "/model", ".*"),
     ("a model whose configuration is cut off", model(models.half_a_config), "WeightsCorrupt", URI, "config.json", ".*"),
     ("an unknown architecture", model(models.config(architectures=["FooForCausalLM"])), "UnsupportedArchitecture", URI, "FooForCausalLM", ".*"),
+    ("a model whose class needs a package that is not there", model(models.config(architectures=["Terratorch"])), "UnsupportedArchitecture", URI, "failed to be inspected", ".*"),
     ("an unknown kind of model", model(models.config(model_type="foobar")), "UnsupportedArchitecture", URI, "foobar", ".*"),
     ("a model with code of its own", model(models.with_own_code), "RemoteCodeRequired", "spec.model.trustRemoteCode", "custom", "true, .*"),
     ("more context than the model has: its own is proposed", engine(maxModelLen=4096), "ContextTooLong", LENGTH, "4096", "2048"),

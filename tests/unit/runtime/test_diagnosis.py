@@ -261,6 +261,45 @@ def test_the_source_code_in_a_traceback_is_no_cause_and_the_outermost_exception_
     assert (found.code, found.message) == ("Unauthorized", "You are trying to access a gated repo.")
 
 
+#: On accelerators: the front end has a process of its own look at the model's class.
+LOOKED_AT_ELSEWHERE = """\
+Error in inspecting model architecture 'Terratorch'
+Traceback (most recent call last):
+  File "/x/vllm/model_executor/models/registry.py", line 1569, in _run_in_subprocess
+    returned.check_returncode()
+subprocess.CalledProcessError: Command '['/x/python', '-m', 'vllm.model_executor.models.registry']' returned non-zero exit status 1.
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/x/vllm/model_executor/models/registry.py", line 1572, in _run_in_subprocess
+    raise RuntimeError(
+RuntimeError: Error raised in subprocess:
+Traceback (most recent call last):
+  File "/x/vllm/model_executor/models/registry.py", line 1588, in _run
+    result = fn()
+             ^^^^
+  File "/x/vllm/model_executor/models/terratorch.py", line 27, in <module>
+    from terratorch.vllm import (
+ModuleNotFoundError: No module named 'terratorch'
+"""
+REFUSED = (
+    "  Value error, Model architectures ['Terratorch'] failed to be inspected. Please check the logs for more details."
+    " [type=value_error, input_value=ArgsKwargs((), {}), input_type=ArgsKwargs]"
+)
+
+
+def test_a_models_class_that_failed_in_a_process_of_its_own_is_a_model_that_is_not_supported() -> None:
+    log = [
+        "(APIServer pid=7) ERROR 11-28 12:40:36 [registry.py:1120] " + line for line in LOOKED_AT_ELSEWHERE.splitlines()
+    ]
+
+    found = diagnose([*log, REFUSED])
+
+    assert (found.code, found.field) == ("UnsupportedArchitecture", "spec.model.uri")
+    assert "['Terratorch'] failed to be inspected" in found.message
+
+
 @pytest.mark.parametrize("cause", [pytest.param(cause, id=cause.pattern.pattern[:60]) for cause in CATALOGUE])
 def test_every_row_finds_itself_in_its_example(cause: Cause) -> None:
     seen = cause.pattern.search(cause.example)

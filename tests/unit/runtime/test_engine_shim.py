@@ -32,13 +32,52 @@ def test_how_an_engine_died(dead: Any, said: str) -> None:
     assert said in found.message
 
 
-def test_a_models_class_is_looked_at_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_process(function: Any) -> Any:
+    return "there", function()
+
+
+def keyword_alone(*, function: Any) -> Any:
+    return own_process(function)
+
+
+def any_number(*functions: Any) -> Any:
+    return own_process(functions[0])
+
+
+@pytest.mark.parametrize(
+    ("vllm", "answer"),
+    [
+        pytest.param(own_process, "class", id="as vLLM has it: it is not called"),
+        pytest.param(lambda function, /: own_process(function), "class", id="by position alone"),
+        pytest.param(lambda function, seconds: (seconds, own_process(function)), None, id="it takes more"),
+        pytest.param(lambda function, seconds=9: (seconds, own_process(function)), None, id="it may take more"),
+        pytest.param(lambda: "there", None, id="it takes nothing"),
+        pytest.param(keyword_alone, None, id="by name alone"),
+        pytest.param(any_number, None, id="any number of them"),
+        pytest.param("not a function", None, id="it is something else"),
+        pytest.param(None, None, id="it is not there"),
+    ],
+)
+def test_a_models_class_is_looked_at_here_where_vllm_is_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, vllm: Any, answer: str | None
+) -> None:
+    """answer: None where vLLM goes on in its own way."""
     registry: Any = ModuleType("registry")
+    registry._run_in_subprocess = vllm
     monkeypatch.setitem(sys.modules, "vllm.model_executor.models.registry", registry)
 
     look_at_models_here()
-    assert not hasattr(registry, "_run_in_subprocess"), "a vLLM that does it in another way goes on doing so"
 
-    registry._run_in_subprocess = None
+    if answer is None:
+        assert registry._run_in_subprocess is vllm
+    else:
+        assert registry._run_in_subprocess(lambda: answer) == answer
+
+
+def test_a_vllm_that_looks_at_models_in_another_way_gets_nothing_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = ModuleType("registry")
+    monkeypatch.setitem(sys.modules, "vllm.model_executor.models.registry", registry)
+
     look_at_models_here()
-    assert registry._run_in_subprocess(lambda: "here") == "here"
+
+    assert not hasattr(registry, "_run_in_subprocess")
