@@ -65,7 +65,10 @@ def look_at_models_here() -> None:
     vLLM starts that one to keep CUDA out of the front end: only for engines on processors. It is started where vLLM has changed:
     what is called with more than the function would fail, and vLLM would take that for a fault of the model.
     """
-    registry: Any = importlib.import_module("vllm.model_executor.models.registry")
+    try:
+        registry: Any = importlib.import_module("vllm.model_executor.models.registry")
+    except ImportError:
+        return
     if _takes_one(getattr(registry, "_run_in_subprocess", None)):
         registry._run_in_subprocess = lambda function: function()  # noqa: SLF001
 

@@ -81,3 +81,10 @@ def test_a_vllm_that_looks_at_models_in_another_way_gets_nothing_added(monkeypat
     look_at_models_here()
 
     assert not hasattr(registry, "_run_in_subprocess")
+
+
+def test_a_vllm_that_has_its_models_elsewhere_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", ModuleType("vllm"))
+    monkeypatch.delitem(sys.modules, "vllm.model_executor.models.registry", raising=False)
+
+    look_at_models_here()
