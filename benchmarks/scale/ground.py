@@ -92,7 +92,7 @@ class Ground:
         Raises TimeoutError with how many are.
         """
         deadline = time.monotonic() + seconds
-        pause = max(1.0, number / 250)
+        pause = max(1.0, number / 100)
         while (found := sum(well(item) for item in self.items(path))) < number:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {seconds:.0f} s {found} of {number} {path.rpartition('/')[2]} are well")

@@ -199,7 +199,7 @@ FAILURES: Final = (
 )  # fmt: skip
 
 STATES: Final = (
-    _state("a spec that is carried out", ACCEPTED, "True", "Valid", told=True),
+    _state("a spec that is carried out", ACCEPTED, "True", "Valid"),
     _state("pods are on their way to a node", SCHEDULED, "Unknown", "Scheduling"),
     _state("pods have a node", SCHEDULED, "True", "AllScheduled"),
     _state("weights are loaded", MODEL, "Unknown", "Loading", fate=STUCK),
@@ -209,7 +209,7 @@ STATES: Final = (
     _state("nothing runs before the spec is accepted", SCHEDULED, "Unknown", "NotAccepted", spec={"engine": {"extraArgs": ["--api-key=x"]}}),
     _state("no key is asked for", SECURED, "False", "NoAPIKey", field="spec.serving.apiKeySecretRef"),
     _state("a key is asked for", SECURED, "True", "APIKeyRequired", spec={"serving": _KEYS}),
-    _state("it serves", AVAILABLE, "True", "Serving", told=True),
+    _state("it serves", AVAILABLE, "True", "Serving"),
     _state("it has not started yet", READY, "False", "Starting", fate=STUCK, told=True),
     _state("every replica has answered", READY, "True", "AllReplicasReady", told=True),
     _state("no replica is wanted, and nothing serves", AVAILABLE, "False", "ScaledToZero", spec={"replicas": 0}, field="spec.replicas", told=True),

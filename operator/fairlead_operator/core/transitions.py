@@ -1,6 +1,6 @@
 """Events: one for each change of a condition that somebody may want to know about, with the condition's own reason."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,15 +30,13 @@ def events(previous: Mapping[str, Any] | None, status: Mapping[str, Any]) -> lis
     """What changed between two statuses; a reason that several conditions took at once is told once."""
     before = {condition["type"]: condition for condition in (previous or {}).get("conditions") or ()}
     found: dict[str, Event] = {}
-    for condition in status.get("conditions") or ():
+    changed = {condition["type"]: condition for condition in _changed(before, status)}
+    for condition in changed.values():
         kind, state, reason = condition["type"], condition["status"], condition["reason"]
-        was = before.get(kind, {})
-        if (was.get("status"), was.get("reason")) == (state, reason):
-            continue
         if state == "False" and kind in _TROUBLE:
             calm = reason in {"Starting", "RollingOut", "ScaledToZero", "Suspended", "Deleting"}
             found.setdefault(reason, Event("Normal" if calm else "Warning", reason, condition["message"][:MAX_NOTE]))
-        elif state == "True" and kind in _GOOD_NEWS:
+        elif state == "True" and kind in _GOOD_NEWS and not _goes_without_saying(kind, before, changed):
             found.setdefault(reason, Event("Normal", reason, condition["message"][:MAX_NOTE]))
     if (given_up := _given_up(before, status)) is not None:
         found.setdefault(given_up.reason, given_up)
@@ -47,6 +45,21 @@ def events(previous: Mapping[str, Any] | None, status: Mapping[str, Any]) -> lis
     if failure := _new_failure(previous or {}, status):
         found.setdefault(failure.reason, failure)
     return list(found.values())
+
+
+def _changed(before: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The conditions whose status or reason is another than before."""
+    for condition in status.get("conditions") or ():
+        was = before.get(condition["type"], {})
+        if (was.get("status"), was.get("reason")) != (condition["status"], condition["reason"]):
+            yield condition
+
+
+def _goes_without_saying(kind: str, before: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
+    """Good news that other news of the same moment holds already: a new service that starts is accepted, one that is Ready is available."""
+    if kind == "Accepted":
+        return not before and "Available" in changed
+    return kind == "Available" and changed.get("Ready", {}).get("status") == "True"
 
 
 def _given_up(before: Mapping[str, Any], status: Mapping[str, Any]) -> Event | None:

@@ -26,9 +26,9 @@ def _told(before: list[PodBuilder] | None, after: list[PodBuilder]) -> list[tupl
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        pytest.param(None, [starting()], [("Normal", "Valid"), ("Normal", "Starting")], id="first sight"),
+        pytest.param(None, [starting()], [("Normal", "Starting")], id="first sight"),
         pytest.param([starting()], [starting()], [], id="nothing changed"),
-        pytest.param([starting()], [ready()], [("Normal", "Serving"), ("Normal", "AllReplicasReady")], id="it serves"),
+        pytest.param([starting()], [ready()], [("Normal", "AllReplicasReady")], id="it serves"),
         pytest.param(
             [starting()],
             [crashed(KV)],
@@ -42,6 +42,25 @@ def _told(before: list[PodBuilder] | None, after: list[PodBuilder]) -> list[tupl
 )
 def test_events(before: list[PodBuilder] | None, after: list[PodBuilder], expected: list[tuple[str, str]]) -> None:
     assert _told(before, after) == expected
+
+
+def test_serving_is_told_where_replicas_are_missing() -> None:
+    owner = service().replicas(3)
+    before = _status(owner, starting(), starting(), starting())
+
+    told = events(before, _status(owner, ready(), ready(), starting()))
+
+    assert [event.reason for event in told] == ["Serving"]
+
+
+def test_a_refused_spec_that_is_accepted_is_told() -> None:
+    status = _status(service(), starting())
+    refused = [
+        {**condition, "status": "False", "reason": "DeniedArgument"} if condition["type"] == "Accepted" else condition
+        for condition in status["conditions"]
+    ]
+
+    assert [event.reason for event in events({"conditions": refused}, status)] == ["Valid"]
 
 
 def test_a_note_fits_the_events_api() -> None:
