@@ -164,7 +164,10 @@ def _phases(run: Run, idle_minutes: float, say: Callable[[str], None]) -> Seen:
 
 def _restart(run: Run) -> tuple[float, list[audit.Write]]:
     """Seconds until it has looked at every service once, and what it wrote meanwhile and after."""
-    assert run.operator.end() == 0, "the operator did not end well"
+    running = run.operator.running
+    if (code := run.operator.end()) != 0:
+        how = "did not end well when asked to" if running else "had ended by itself"
+        raise RuntimeError(f"the operator {how}, with {code}; its last words:\n{_last_lines(run.operator.log)}")
     run.own()
     began = time.monotonic()
     run.operator.start()
@@ -178,6 +181,11 @@ def _restart(run: Run) -> tuple[float, list[audit.Write]]:
     eventually(steady, "a look at every service", 60 + PATIENCE * len(run.names))
     took = time.monotonic() - began
     return took, run.settle()
+
+
+def _last_lines(log: Path) -> str:
+    """What it said last: the folder goes with the run."""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
 
 
 def looks(metrics: str) -> int:
