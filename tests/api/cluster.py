@@ -1,13 +1,16 @@
-"""What a test says to the API server: kubectl with plain dicts, and waiting on conditions."""
+"""What a test says to the API server: as kubectl does, with plain dicts, and waiting on conditions."""
 
 import json
 import re
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+from api.objects import NotFoundError, RefusedError, Server, server
 
 Manifest = dict[str, Any]
 T = TypeVar("T")
@@ -16,24 +19,24 @@ PATIENCE = 60.0
 
 
 def eventually(look: Callable[[], T | None], what: str, within: float = PATIENCE) -> T:
-    """The first true answer of `look`; fails with the last one after `within` seconds."""
+    """The first true answer of `look`; fails with the last one after `within` seconds. A KeyError is what is not there yet."""
     deadline = time.monotonic() + within
-    answer = look()
-    while not answer:
+    while True:
+        seen: T | KeyError | None
+        try:
+            seen = look()
+            if seen:
+                return seen
+        except KeyError as missing:
+            seen = missing
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not happen within {within:.0f} s; last seen: {answer!r}")
+            raise AssertionError(f"{what} did not happen within {within:.0f} s; last seen: {seen!r}")
         time.sleep(0.1)
-        answer = look()
-    return answer
-
-
-class RefusedError(AssertionError):
-    """The API server said no; the text is kubectl's."""
 
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl as one user in one namespace."""
+    """One user in one namespace: called it is the program itself, and its methods do the same without a process."""
 
     program: Path
     kubeconfig: Path
@@ -48,31 +51,49 @@ class Kubectl:
             raise RefusedError(done.stderr)
         return done.stdout
 
+    @property
+    def server(self) -> Server:
+        """What it speaks to."""
+        return server(self.kubeconfig)
+
     def get(self, kind: str, name: str) -> Manifest | None:
         """The object, or None."""
-        text = self("get", kind, name, "-o", "json", "--ignore-not-found")
-        return json.loads(text) if text else None
+        return self.server.get(kind, self.namespace, name)
 
     def items(self, kind: str, selector: str = "") -> list[Manifest]:
-        """All objects of the kind in the namespace."""
-        found: list[Manifest] = json.loads(self("get", kind, "-o", "json", f"--selector={selector}"))["items"]
-        return found
+        """All objects of the kind in the namespace; of several kinds, with commas between them."""
+        return self.server.items(kind, self.namespace, selector)
 
-    def apply(self, manifest: Manifest, *arguments: str) -> Manifest:
-        """Server-side apply as `kubectl`."""
-        text = self("apply", "--server-side", "-o", "json", "-f", "-", *arguments, stdin=manifest)
-        applied: Manifest = json.loads(text)
-        return applied
+    def create(self, manifest: Manifest) -> Manifest:
+        """What must not be there yet."""
+        return self.server.create(self.namespace, manifest)
+
+    def apply(self, manifest: Manifest, *, force: bool = False) -> Manifest:
+        """Server-side apply as `kubectl`; with `force` also what others manage."""
+        return self.server.apply(self.namespace, manifest, force=force)
+
+    def patch(self, kind: str, name: str, patch: Mapping[str, Any], *, subresource: str = "") -> None:
+        """JSON merge patch."""
+        self.server.merge(kind, self.namespace, name, patch, subresource)
+
+    def delete(self, kind: str, name: str, **options: Any) -> None:
+        """Returns at once; `options` as the API has them."""
+        self.server.delete(kind, self.namespace, name, **options)
+
+    def delete_all(self, kind: str, selector: str = "") -> None:
+        """Returns at once."""
+        for item in self.items(kind, selector):
+            with suppress(NotFoundError):
+                self.delete(f"{item['apiVersion']}/{item['kind']}", item["metadata"]["name"])
 
     def within(self, test: str) -> "Kubectl":
         """The same in a new namespace that is called after the test."""
-        namespace = re.sub(r"[^a-z0-9]+", "-", test)[-60:].strip("-")
-        self("create", "namespace", namespace)
-        return replace(self, namespace=namespace)
+        return self.new_namespace(re.sub(r"[^a-z0-9]+", "-", test)[-60:].strip("-"))
 
-    def patch(self, kind: str, name: str, patch: Mapping[str, Any], *arguments: str) -> None:
-        """JSON merge patch."""
-        self("patch", kind, name, "--type=merge", "-p", json.dumps(patch), *arguments)
+    def new_namespace(self, name: str) -> "Kubectl":
+        """The same in a new namespace of that name."""
+        self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        return replace(self, namespace=name)
 
 
 def service(name: str = "mistral", **spec: Any) -> Manifest:

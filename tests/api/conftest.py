@@ -93,11 +93,9 @@ def operator(
 
 
 @pytest.fixture
-def kubectl(plane: ControlPlane, admin: Kubectl) -> Kubectl:
+def kubectl(admin: Kubectl) -> Kubectl:
     """kubectl in a fresh namespace."""
-    namespace = f"test-{uuid.uuid4().hex[:8]}"
-    admin("create", "namespace", namespace)
-    return Kubectl(plane.kubectl, plane.kubeconfig, namespace)
+    return admin.new_namespace(f"test-{uuid.uuid4().hex[:8]}")
 
 
 @pytest.fixture

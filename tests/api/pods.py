@@ -20,23 +20,14 @@ def make(kubectl: Kubectl, service: str, suffix: str, node: str | None = "node-1
     template = deployment["spec"]["template"]
     name = f"{service}-{suffix}"
     if kubectl.get("serviceaccount", "default") is None:
-        kubectl("create", "serviceaccount", "default")
+        kubectl.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}})
     metadata = {"name": name, "labels": template["metadata"]["labels"]}
-    kubectl(
-        "create",
-        "-f",
-        "-",
-        stdin={
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": metadata,
-            "spec": {
-                **template["spec"],
-                **({"nodeName": node} if node else {}),
-                **({"schedulingGates": [{"name": gate}]} if gate else {}),
-            },
-        },
-    )
+    spec = {
+        **template["spec"],
+        **({"nodeName": node} if node else {}),
+        **({"schedulingGates": [{"name": gate}]} if gate else {}),
+    }
+    kubectl.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     return name
 
 
@@ -52,7 +43,7 @@ def report(kubectl: Kubectl, service: str, replicas: int, ready: int) -> None:
         "availableReplicas": ready,
         "unavailableReplicas": replicas - ready,
     }
-    kubectl.patch("deployment", service, {"status": status}, "--subresource=status")
+    kubectl.patch("deployment", service, {"status": status}, subresource="status")
 
 
 def cannot_mount(kubectl: Kubectl, pod: str, message: str) -> None:
@@ -71,12 +62,12 @@ def cannot_mount(kubectl: Kubectl, pod: str, message: str) -> None:
         "lastTimestamp": timestamp(),
         "count": 1,
     }
-    kubectl("create", "-f", "-", stdin=event)
+    kubectl.create(event)
 
 
 def set_status(kubectl: Kubectl, pod: str, status: Manifest) -> None:
     """Write the pod's status, as its kubelet would."""
-    kubectl.patch("pod", pod, {"status": status}, "--subresource=status")
+    kubectl.patch("pod", pod, {"status": status}, subresource="status")
 
 
 def _status(phase: str, *, ready: bool, container: Manifest) -> Manifest:

@@ -62,7 +62,7 @@ def test_a_deleted_secret_is_made_again_for_the_pod_that_misses_it(kubectl: Kube
     kubectl.apply(service(serving=GENERATE))
     made = secret(kubectl, told(kubectl))
     name = made["metadata"]["name"]
-    kubectl("delete", "secret", name)
+    kubectl.delete("secret", name)
     pod = pods.make(kubectl, "mistral", "a")
     pods.cannot_mount(kubectl, pod, f'MountVolume.SetUp failed for volume "api-keys" : secret "{name}" not found')
 
@@ -78,13 +78,10 @@ def test_a_deleted_secret_is_made_again_for_the_pod_that_misses_it(kubectl: Kube
 def test_a_service_of_the_same_name_gets_a_secret_of_its_own(kubectl: Kubectl) -> None:
     kubectl.apply(service(serving=GENERATE))
     first = secret(kubectl, told(kubectl))
-    kubectl("delete", "infs", "mistral")
+    kubectl.delete("infs", "mistral")
     # There is no garbage collector here, and what a predecessor left is waited for; its Secret is not in the way.
-    kubectl(
-        "delete",
-        "deployment,service,configmap,controllerrevision,networkpolicy",
-        "--selector=fairlead.dev/service=mistral",
-    )
+    left = "deployment,service,configmap,controllerrevision,networkpolicy"
+    kubectl.delete_all(left, "fairlead.dev/service=mistral")
 
     kubectl.apply(service(serving=GENERATE))
 

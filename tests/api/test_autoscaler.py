@@ -37,7 +37,7 @@ def test_a_step_of_the_load_is_answered_and_taken_back_later(kubectl: Kubectl, e
     stubs[pod].load(running=4, waiting=7)
 
     eventually(lambda: replicas(kubectl) == 2, "two replicas", within=30)
-    assert status(kubectl)["autoscaling"]["desiredReplicas"] == 2
+    eventually(lambda: status(kubectl)["autoscaling"]["desiredReplicas"] == 2, "the decision in status")
     (decision,) = status(kubectl)["autoscaling"]["decisions"]
     assert (decision["from"], decision["to"]) == (1, 2)
     assert decision["reason"] == "7 requests wait on 1 Ready, more than 5 each; one computes 4 at a time"

@@ -64,7 +64,7 @@ def test_a_deleted_child_comes_back(kubectl: Kubectl, kind: str) -> None:
     kubectl.apply(service(replicas=2))
     first = made(kubectl, kind)
 
-    kubectl("delete", kind, first["metadata"]["name"], "--wait=false")
+    kubectl.delete(kind, first["metadata"]["name"])
 
     def renewed() -> bool:
         second = child(kubectl, kind)
@@ -82,7 +82,7 @@ def test_a_copy_of_a_child_that_names_the_same_owner_is_deleted(kubectl: Kubectl
     copy = {**original, "metadata": {"name": "copy", **kept}, "spec": spec}
     copy.pop("status", None)
 
-    kubectl("create", "-f", "-", stdin=copy)
+    kubectl.create(copy)
 
     eventually(lambda: kubectl.get(kind, "copy") is None, "the end of what nothing wants")
     assert child(kubectl, kind) is not None
@@ -208,7 +208,7 @@ def test_a_freed_name_is_taken_without_another_word(kubectl: Kubectl) -> None:
     kubectl.apply(service())
     eventually(lambda: reason(kubectl, "Accepted") == "NameTaken", "NameTaken")
 
-    kubectl("delete", "service", "mistral")
+    kubectl.delete("service", "mistral")
 
     eventually(lambda: reason(kubectl, "Accepted") == "Valid", "Valid")
     assert made(kubectl, "service")["spec"]["ports"][0]["port"] == 80
@@ -219,11 +219,11 @@ def test_a_successor_waits_for_its_predecessors_children(kubectl: Kubectl) -> No
     kubectl.apply(service())
     old = made(kubectl, "deployment")
     eventually(lambda: reason(kubectl, "Accepted") == "Valid", "status")
-    kubectl("delete", "infs", "mistral")
+    kubectl.delete("infs", "mistral")
     kubectl.apply(service())
 
     for kind in ("service", "configmap", "controllerrevision", "networkpolicy", "deployment"):
-        kubectl("delete", kind, "--selector", OURS, "--wait=false")
+        kubectl.delete_all(kind, OURS)
 
     def succeeded() -> bool:
         new = kubectl.get("deployment", "mistral")
@@ -266,7 +266,7 @@ def test_an_old_config_stays_while_a_pod_mounts_it(kubectl: Kubectl) -> None:
     eventually(lambda: len(kubectl.items("configmap", OURS)) == 2, "the new config beside the old one")
     eventually(lambda: conditions(kubectl.get("infs", "mistral"))["Accepted"]["observedGeneration"] == 2, "status")
     assert kubectl.get("configmap", old) is not None
-    kubectl("delete", "pod", pod, "--force", "--grace-period=0")
+    kubectl.delete("pod", pod, gracePeriodSeconds=0)
     eventually(lambda: kubectl.get("configmap", old) is None, "the old config's end")
 
 
@@ -280,7 +280,7 @@ def test_an_old_config_stays_while_a_replica_set_with_replicas_names_it(kubectl:
         "metadata": {"name": "mistral-old", "labels": template["metadata"]["labels"]},
         "spec": {"replicas": 1, "selector": {"matchLabels": {"fairlead.dev/service": "mistral"}}, "template": template},
     }
-    kubectl("create", "-f", "-", stdin=replica_set)
+    kubectl.create(replica_set)
 
     kubectl.patch("infs", "mistral", {"spec": {"engine": {"maxModelLen": 2048}}})
     eventually(lambda: conditions(kubectl.get("infs", "mistral"))["Accepted"]["observedGeneration"] == 2, "status")
@@ -307,8 +307,7 @@ def test_the_template_changes_with_the_spec_alone(kubectl: Kubectl) -> None:
 
 
 def test_two_namespaces_do_not_mix(kubectl: Kubectl, operator: OperatorProcess) -> None:
-    other = Kubectl(kubectl.program, kubectl.kubeconfig, f"{kubectl.namespace}-b")
-    kubectl("create", "namespace", other.namespace)
+    other = kubectl.new_namespace(f"{kubectl.namespace}-b")
     kubectl.apply(service())
     other.apply(service(replicas=2))
 

@@ -45,7 +45,7 @@ def test_the_first_pods_commit_is_pinned_and_another_one_is_told(kubectl: Kubect
         assert after is not None
         assert after["spec"]["template"] == before["spec"]["template"], "a pin makes no new pods"
 
-        kubectl("delete", "pod", other, "--force", "--grace-period=0")
+        kubectl.delete("pod", other, gracePeriodSeconds=0)
         second.model = {}
         serve(kubectl, second, "c", ONE)
 

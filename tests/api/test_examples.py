@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from api.cluster import Kubectl, RefusedError
+from api.cluster import Kubectl
+from api.objects import RefusedError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

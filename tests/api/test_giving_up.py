@@ -42,7 +42,7 @@ def test_after_five_equal_failures_no_pod_is_kept_until_the_user_acts(
     assert [crash(kubectl, pod, restarts) for restarts in range(5)] == [1, 2, 3, 4, 5]
 
     eventually(lambda: wanted(kubectl) == 0, "no pod wanted")
-    kubectl("delete", "pod", pod, "--force", "--grace-period=0")
+    kubectl.delete("pod", pod, gracePeriodSeconds=0)
     eventually(lambda: conditions(kubectl.get("infs", "mistral"))["Scheduled"]["reason"] == "GivenUp", "GivenUp")
     stalled = conditions(kubectl.get("infs", "mistral"))["Stalled"]
     assert stalled["reason"] == "KVCacheTooSmall"
@@ -59,7 +59,7 @@ def test_after_five_equal_failures_no_pod_is_kept_until_the_user_acts(
 
     kubectl("annotate", "infs", "mistral", f"fairlead.dev/retry={time.time():.0f}")
     eventually(lambda: wanted(kubectl) == 1, "another try")
-    assert "Stalled" not in conditions(kubectl.get("infs", "mistral"))
+    eventually(lambda: "Stalled" not in conditions(kubectl.get("infs", "mistral")), "the status of another try")
 
     second = pods.make(kubectl, "mistral", "b")
     assert [crash(kubectl, second, restarts) for restarts in range(5)] == [1, 2, 3, 4, 5]

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from api.cluster import Kubectl, Manifest, RefusedError, accepted, conditions, eventually, service
+from api.cluster import Kubectl, Manifest, accepted, conditions, eventually, service
 from api.conftest import ROOT
+from api.objects import RefusedError
 from api.operators import OperatorProcess
 from fairlead_cli.local import binaries, controlplane
 from fairlead_cli.local.controlplane import ControlPlane
@@ -83,7 +84,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     with controlplane.start(folder / "plane", controller_manager=True, progress=print) as plane:
         release = Release(plane, helm, folder)
         for namespace in (NAMESPACE, MODELS):
-            release.system("create", "namespace", namespace)
+            release.system.new_namespace(namespace)
         yield release
 
 

@@ -37,10 +37,9 @@ def kubectl(quiet: ControlPlane, request: pytest.FixtureRequest) -> Iterator[Kub
     admin = Kubectl(quiet.kubectl, quiet.kubeconfig, "default")
     install_crd(admin)
     namespace = f"test-{abs(hash(request.node.name)) % 10**8}"
-    admin("create", "namespace", namespace)
-    inside = dataclasses.replace(admin, namespace=namespace)
+    inside = admin.new_namespace(namespace)
     yield inside
-    inside("delete", "infs", "--all")
+    inside.delete_all("infs")
 
 
 def test_a_missing_crd_is_named_and_waited_for(quiet: ControlPlane, tmp_path: Path) -> None:
@@ -225,7 +224,7 @@ def test_it_serves_the_namespaces_it_is_told_and_needs_no_more_rights(
     two = dataclasses.replace(kubectl, namespace=f"{kubectl.namespace}-two")
     own = f"{kubectl.namespace}-system"
     for namespace in (two.namespace, own):
-        kubectl("create", "namespace", namespace)
+        kubectl.new_namespace(namespace)
     for served in (kubectl, two):
         for manifest in access.local_manifests("local", served.namespace, own):
             dataclasses.replace(kubectl, namespace=manifest["metadata"]["namespace"]).apply(manifest)
@@ -263,8 +262,8 @@ def test_it_serves_the_namespaces_it_is_told_and_needs_no_more_rights(
         assert conditions(elsewhere.get("infs", "foreign")) == {}
         assert elsewhere.get("deployment", "foreign") is None
         assert operator.end() == 0
-    elsewhere("delete", "infs", "foreign")
-    two("delete", "infs", "--all")
+    elsewhere.delete("infs", "foreign")
+    two.delete_all("infs")
 
 
 def verdict(kubectl: Kubectl, name: str, condition: str) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from api import pods
 from api.audit import Audit
-from api.cluster import Kubectl, Manifest, RefusedError, conditions, eventually, service
+from api.cluster import Kubectl, Manifest, conditions, eventually, service
+from api.objects import RefusedError
 from api.operators import OperatorProcess, operator_on
 from api.scaled import pods_of
 from fairlead_cli.local.controlplane import ControlPlane
@@ -89,7 +90,7 @@ def test_a_quota_is_told_and_the_service_goes_on_when_it_is_lifted(
     assert set(written(audit, kubectl)) == {"services"}, "a try changes no status, and tells no event"
     assert len(written(audit, kubectl)) <= math.ceil(seconds / WAIT) + 1
 
-    kubectl("delete", "resourcequota", "few")
+    kubectl.delete("resourcequota", "few")
 
     eventually(lambda: kubectl.get("deployment", "mistral"), "all that was missing")
     eventually(lambda: condition(kubectl, "UpToDate")["reason"] != "WriteFailed", "the end of it in the status")
@@ -111,13 +112,13 @@ def test_a_webhook_that_nobody_serves_is_told_while_the_pods_go_on_serving(kubec
     eventually(lambda: condition(kubectl, "Ready").get("status") == "True", "Ready")
     kubectl.apply(webhook(kubectl.namespace))
     eventually(lambda: refuses(kubectl), "the webhook in force")
-    kubectl("delete", "service", "mistral")
+    kubectl.delete("service", "mistral")
 
     try:
         message = told(kubectl)
         available = condition(kubectl, "Available")
     finally:
-        kubectl("delete", "validatingwebhookconfiguration", kubectl.namespace)
+        kubectl.delete("validatingwebhookconfiguration", kubectl.namespace)
 
     assert 'failed calling webhook "nobody.example.com"' in message
     assert "repair what serves that webhook" in message

@@ -25,7 +25,7 @@ SERVED = [pytest.param(one, id=one["kind"]) for one in MANIFESTS if not one["api
 
 @pytest.mark.parametrize("manifest", SERVED)
 def test_a_manifest_of_the_page_is_accepted(kubectl: Kubectl, manifest: dict[str, Any]) -> None:
-    kubectl.apply(manifest, "--dry-run=server", "--validate=strict")
+    kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=manifest)
 
 
 def test_autoscalers_on_the_page_scale_an_inference_service_of_the_page() -> None:

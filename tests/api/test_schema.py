@@ -8,8 +8,9 @@ import yaml
 
 from api import shapes
 from api.client import Api, connect
-from api.cluster import Kubectl, RefusedError, eventually, service
+from api.cluster import Kubectl, eventually, service
 from api.conftest import CRD
+from api.objects import RefusedError
 from fairlead_cli.local.controlplane import ControlPlane
 
 SCHEMA = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]

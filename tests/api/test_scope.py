@@ -78,7 +78,7 @@ def test_beside_kserves_kind_of_the_same_name_each_is_served_by_its_own(kubectl:
     assert after is not None
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
 
-    kubectl("delete", KSERVE, "mistral")
+    kubectl.delete(KSERVE, "mistral")
     kubectl.patch("infs", "mistral", {"spec": {"replicas": 2}})
     eventually(lambda: (kubectl.get("deployment", "mistral") or {})["spec"]["replicas"] == 2, "ours goes on")
 

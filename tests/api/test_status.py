@@ -111,7 +111,7 @@ def test_the_last_failure_outlives_its_pod(kubectl: Kubectl) -> None:
     )
     becomes(kubectl, "EngineHealthy", "False", "OutOfGPUMemory")
 
-    kubectl("delete", "pod", pod, "--force", "--grace-period=0")
+    kubectl.delete("pod", pod, gracePeriodSeconds=0)
 
     eventually(lambda: not (kubectl.get("infs", "mistral") or {})["status"].get("replicaStates"), "no pods")
     assert (kubectl.get("infs", "mistral") or {})["status"]["lastFailure"]["code"] == "OutOfGPUMemory"
@@ -136,7 +136,7 @@ def test_a_pod_without_accelerators_says_how_many_are_free_and_where(kubectl: Ku
         "node",
         node,
         {"status": {"capacity": capacity, "allocatable": capacity, "conditions": [ready]}},
-        "--subresource=status",
+        subresource="status",
     )
     kubectl.patch("node", node, {"spec": {"taints": None}})
     kubectl.apply(service(resources={"acceleratorName": resource}, parallelism={"tensor": 3}))
@@ -150,7 +150,7 @@ def test_a_pod_without_accelerators_says_how_many_are_free_and_where(kubectl: Ku
     # An earlier test's listing may be used for half a minute.
     eventually(lambda: words in condition(kubectl, "Scheduled")["message"], words, within=45)
     assert f"needs 3 {resource}" in condition(kubectl, "Scheduled")["message"]
-    kubectl("delete", "node", node)
+    kubectl.delete("node", node)
 
 
 def test_a_missing_secret_is_read_from_the_pods_events(kubectl: Kubectl) -> None:
@@ -212,5 +212,5 @@ def test_metrics_tell_conditions_and_requests(kubectl: Kubectl, operator: Operat
     assert operator.metric("fairlead_workqueue_depth") is not None
     assert (operator.metric('fairlead_reconcile_duration_seconds_count{outcome="Done"}') or 0) > 0
     assert (operator.metric('fairlead_api_requests_total{code="201",resource="deployments",verb="apply"}') or 0) > 0
-    kubectl("delete", "infs", "mistral")
+    kubectl.delete("infs", "mistral")
     eventually(lambda: operator.metric(f"fairlead_condition{{{labels}}}") is None, "the metric's end")

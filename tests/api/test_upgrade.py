@@ -34,9 +34,7 @@ REVISIONS = "operator/fairlead_operator/core/revisions.py"
 def kubectl(managed: ControlPlane, request: pytest.FixtureRequest) -> Kubectl:
     """kubectl in a namespace of its own, with one pod per replica made by the real controllers."""
     admin = Kubectl(managed.kubectl, managed.kubeconfig, "default")
-    namespace = f"upgrade-{abs(hash(request.node.name)) % 10**8}"
-    admin("create", "namespace", namespace)
-    return dataclasses.replace(admin, namespace=namespace)
+    return admin.new_namespace(f"upgrade-{abs(hash(request.node.name)) % 10**8}")
 
 
 def git(*arguments: str) -> bytes:
@@ -128,7 +126,7 @@ def test_an_upgrade_touches_no_pod(managed: ControlPlane, kubectl: Kubectl, tmp_
         kubectl.patch("infs", "mistral", {"spec": {"engine": {"maxModelLen": 2048}}})
 
         eventually(lambda: is_next(template(kubectl)), "the new release's template for a new spec")
-        kubectl("delete", "infs", "mistral")
+        kubectl.delete("infs", "mistral")
         assert operator.end() == 0
 
 
@@ -139,7 +137,7 @@ def test_an_upgrade_in_the_same_moment_changes_no_generation(managed: ControlPla
         operator.ready()
         looks(operator, 5)
         assert deployment(kubectl)["metadata"]["generation"] == before["metadata"]["generation"]
-        kubectl("delete", "infs", "mistral")
+        kubectl.delete("infs", "mistral")
         assert operator.end() == 0
 
 
@@ -155,7 +153,7 @@ def test_new_defaults_come_when_they_are_asked_for(managed: ControlPlane, kubect
 
         eventually(lambda: is_next(template(kubectl)), "the new release's template")
         assert len(kubectl.items("controllerrevision")) == 2
-        kubectl("delete", "infs", "mistral")
+        kubectl.delete("infs", "mistral")
         assert operator.end() == 0
 
 
@@ -169,7 +167,7 @@ def test_a_revision_that_no_watch_shows_is_found_all_the_same(managed: ControlPl
         operator.ready()
         eventually(lambda: kubectl.items("controllerrevision")[0]["metadata"]["labels"].get(label), "its label")
         assert template(kubectl) == before["spec"]["template"]
-        kubectl("delete", "infs", "mistral")
+        kubectl.delete("infs", "mistral")
         assert operator.end() == 0
 
 
@@ -181,4 +179,4 @@ def test_the_data_of_a_revision_never_changes(managed: ControlPlane, kubectl: Ku
     with pytest.raises(AssertionError, match="immutable"):
         kubectl.patch("controllerrevision", revision["metadata"]["name"], {"data": {"config": "{}"}})
     assert set(revision["data"]) == {"template", "config"}
-    kubectl("delete", "infs", "mistral")
+    kubectl.delete("infs", "mistral")

@@ -87,7 +87,7 @@ def test_from_the_failure_over_the_cure_to_health(shell: Shell, kubectl: Kubectl
     assert spec["engine"]["maxModelLen"] == 3072
 
     eventually(lambda: accepted(kubectl), "the operator's look at the cured spec")
-    kubectl("delete", "pod", pod, "--force", "--grace-period=0")
+    kubectl.delete("pod", pod, gracePeriodSeconds=0)
     new = pods.make(kubectl, "mistral", "b")
     pods.set_status(kubectl, new, pods.ready())
     pods.report(kubectl, "mistral", 1, 1)

@@ -68,7 +68,7 @@ def test_deleting_the_resource_leaves_nothing(kubectl: Kubectl) -> None:
     kubectl.apply(service(replicas=2))
     eventually(lambda: status_replicas(kubectl) == 2, "two pods")
 
-    kubectl("delete", "infs", "mistral")
+    kubectl.delete("infs", "mistral")
 
     kinds = "deployments,replicasets,pods,services,configmaps,poddisruptionbudgets,controllerrevisions"
     eventually(lambda: kubectl("get", kinds, "-l", PODS, "-o", "name") == "", "the end of every child", within=40)
@@ -116,7 +116,7 @@ def test_a_quota_that_forbids_pods_is_named(kubectl: Kubectl, hard: dict[str, st
         "metadata": {"name": "none"},
         "spec": {"hard": hard},
     }
-    kubectl("create", "-f", "-", stdin=quota)
+    kubectl.create(quota)
     eventually(lambda: (kubectl.get("resourcequota", "none") or {}).get("status", {}).get("hard"), "the quota's start")
 
     kubectl.apply(service(replicas=3))

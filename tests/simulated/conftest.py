@@ -38,4 +38,4 @@ def admission(admin: Kubectl) -> None:
 def pool(kubectl: Kubectl) -> Iterator[Pool]:
     """Nodes of this test's own; its services end with it, so that their pods keep nobody busy."""
     yield Pool(kubectl, kubectl.namespace)
-    kubectl("delete", "infs", "--all", "--wait=false")
+    kubectl.delete_all("infs")

@@ -112,5 +112,5 @@ def _registered(admin: Kubectl, port: int) -> Iterator[None]:
             raise AssertionError(f"{late}; {available()}") from late
         yield
     finally:
-        admin("delete", "apiservice", name)
-        admin("delete", "service", "external-metrics")
+        admin.delete("apiservice", name)
+        admin.delete("service", "external-metrics")

@@ -35,7 +35,7 @@ class Pool:
             "spec": node,
             "status": {"capacity": amounts, "allocatable": amounts},
         }
-        self.kubectl("create", "-f", "-", stdin=manifest)
+        self.kubectl.create(manifest)
         self.nodes.append(name)
         eventually(lambda: _usable(self.kubectl.get("node", name), len(node.get("taints", ()))), f"node {name}")
         return name

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from api.cluster import Kubectl, Manifest, RefusedError
+from api.cluster import Kubectl, Manifest
+from api.objects import RefusedError
 from fairlead_operator.core import names
 
 #: Of a namespace: which of the policies holds in it.

@@ -40,7 +40,9 @@ class Scene:
 
     def decide(self, fate: Fate) -> None:
         """From now on this is the fate of its pod."""
-        self.kubectl("annotate", "pod", self.pod()["metadata"]["name"], f"{ANNOTATION}={fate.text()}")
+        self.kubectl.patch(
+            "pod", self.pod()["metadata"]["name"], {"metadata": {"annotations": {ANNOTATION: fate.text()}}}
+        )
 
     def kubelet_says(self, reason: str, message: str) -> None:
         """An event about its pod."""
@@ -65,7 +67,7 @@ class Scene:
             "lastTimestamp": timestamp(),
             "count": 1,
         }
-        self.kubectl("create", "-f", "-", stdin=event)
+        self.kubectl.create(event)
 
     def engine_says(self, running: int = 0, waiting: int = 0) -> None:
         """From now on its pod answers the operator: it computes so many requests, and so many wait."""
@@ -83,7 +85,7 @@ class Scene:
 
     def lose_pod(self) -> None:
         """Somebody deletes its pod."""
-        self.kubectl("delete", "pod", self.pod()["metadata"]["name"], "--wait=false")
+        self.kubectl.delete("pod", self.pod()["metadata"]["name"])
 
     def lose_node(self) -> None:
         """The node's controller takes Ready away from its pod, as when the kubelet falls silent, and writes nothing else."""

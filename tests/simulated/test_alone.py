@@ -8,7 +8,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,7 +87,7 @@ def play(kubectl: Kubectl, pool: Pool, meanwhile: Callable[[], None]) -> None:
             most.clear()
             before = wanted.get(name, 0)
             if change is None:
-                kubectl("delete", "infs", name, "--wait=false")
+                kubectl.delete("infs", name)
             elif name in wanted:
                 kubectl.patch("infs", name, {"spec": change})
             else:
@@ -199,8 +198,7 @@ def test_killed_at_any_time_the_end_is_the_same(kubectl: Kubectl, pool: Pool, op
         operator.end(signal.SIGKILL)
         operator.start()
 
-    calm = replace(kubectl, namespace=f"{kubectl.namespace}-calm")
-    kubectl("create", "namespace", calm.namespace)
+    calm = kubectl.new_namespace(f"{kubectl.namespace}-calm")
 
     play(calm, pool, lambda: None)
     play(kubectl, pool, kill)
@@ -209,4 +207,4 @@ def test_killed_at_any_time_the_end_is_the_same(kubectl: Kubectl, pool: Pool, op
         eventually(lambda: not differences(ending(kubectl), ending(calm)), "the same end")
     assert differences(ending(kubectl), ending(calm)) == []
     operator.ready()
-    calm("delete", "infs", "--all", "--wait=false")
+    calm.delete_all("infs")

@@ -1,12 +1,12 @@
 """Accelerators that are there, taken, queued for or not allowed: what the user reads, and that it mends itself."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from api.cluster import Kubectl, Manifest, RefusedError, conditions, eventually, service
+from api.cluster import Kubectl, Manifest, conditions, eventually, service
+from api.objects import RefusedError
 from fairlead_operator.core import names
 from simulated import policies
 from simulated.fates import Fate
@@ -100,7 +100,7 @@ def test_a_quota_stops_the_third_replica_and_the_others_serve(kubectl: Kubectl, 
 
     assert "gpus" in becomes(kubectl, "Scheduled", "QuotaExceeded")["message"]
     assert "2 of 3" in becomes(kubectl, "Available", "Serving")["message"]
-    kubectl.apply({**quota, "spec": {"hard": {f"requests.{GPU}": "3"}}}, "--force-conflicts")
+    kubectl.apply({**quota, "spec": {"hard": {f"requests.{GPU}": "3"}}}, force=True)
     ready(kubectl)
 
 
@@ -123,7 +123,7 @@ def test_a_pod_waits_for_the_own_one_that_drains(kubectl: Kubectl, pool: Pool) -
     ready(kubectl)
     [pod] = pods(kubectl)
 
-    kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
+    kubectl.delete("pod", pod["metadata"]["name"])
 
     assert "stopping" in becomes(kubectl, "Scheduled", "WaitingForDrain")["message"]
     ready(kubectl)
@@ -170,7 +170,7 @@ def test_deletion_leaves_nothing(kubectl: Kubectl, pool: Pool) -> None:
     eventually(lambda: condition(kubectl, "UpToDate").get("observedGeneration") == 2, "the rollout")
     ready(kubectl)
 
-    kubectl("delete", "infs", "mistral", "--wait=false")
+    kubectl.delete("infs", "mistral")
 
     kinds = "deployments,replicasets,pods,services,configmaps,poddisruptionbudgets,controllerrevisions"
     eventually(lambda: not left(kubectl, kinds), "nothing")
@@ -228,7 +228,7 @@ def _child(kubectl: Kubectl, kind: str, owner: list[Manifest]) -> Manifest:
         "PodDisruptionBudget": {"apiVersion": "policy/v1", "spec": {"selector": {"matchLabels": labels}}},
     }  # fmt: skip
     metadata = {"name": "second", "ownerReferences": owner}
-    kubectl("create", "-f", "-", stdin={"kind": kind, "metadata": metadata, **content[kind]})
+    kubectl.create({"kind": kind, "metadata": metadata, **content[kind]})
     return kubectl.get(kind.lower(), "second") or {}
 
 
@@ -252,12 +252,11 @@ def test_a_name_that_is_taken_is_left_alone(kubectl: Kubectl, kind: str, owners:
 
 def test_two_namespaces_may_use_the_same_name(kubectl: Kubectl, pool: Pool) -> None:
     pool.add(2)
-    other = replace(kubectl, namespace=f"{kubectl.namespace}-b")
-    kubectl("create", "namespace", other.namespace)
+    other = kubectl.new_namespace(f"{kubectl.namespace}-b")
 
     for each in (kubectl, other):
         each.apply(pool.service())
 
     ready(kubectl)
     ready(other)
-    other("delete", "infs", "mistral", "--wait=false")
+    other.delete("infs", "mistral")

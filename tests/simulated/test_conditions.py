@@ -1,7 +1,6 @@
 """Conditions as kubectl and other tools read them."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -18,8 +17,7 @@ ALWAYS = (*(row.type for row in TABLE), AVAILABLE, READY)
 @pytest.fixture(scope="module")
 def served(admin: Kubectl, operator: OperatorProcess) -> Iterator[Kubectl]:
     """A namespace where one service does well, one never gets ready, one fails, and one is refused."""
-    admin("create", "namespace", NAMESPACE)
-    kubectl, pool = replace(admin, namespace=NAMESPACE), Pool(admin, NAMESPACE)
+    kubectl, pool = admin.new_namespace(NAMESPACE), Pool(admin, NAMESPACE)
     pool.add(8)
     keys = {"apiKeySecretRef": {"name": "keys", "key": "keys"}}
     kubectl.apply(pool.service("well", serving=keys))
@@ -27,7 +25,7 @@ def served(admin: Kubectl, operator: OperatorProcess) -> Iterator[Kubectl]:
     kubectl.apply(pool.service("failing", record("KVCacheTooSmall", "too small", "spec.engine.maxModelLen", "3072")))
     kubectl.apply(pool.service("refused", engine={"extraArgs": ["--api-key=x"]}))
     yield kubectl
-    kubectl("delete", "infs", "--all", "--wait=false")
+    kubectl.delete_all("infs")
 
 
 @pytest.mark.parametrize("kind", ALWAYS)

@@ -55,7 +55,7 @@ def test_a_deleted_pod_drains_before_it_is_gone(kubectl: Kubectl, pool: Pool) ->
     kubectl("wait", "--for=condition=Ready", "infs/mistral", "--timeout=30s")
     [pod] = [item["metadata"]["name"] for item in kubectl.items("pod")]
 
-    kubectl("delete", "pod", pod, "--wait=false")
+    kubectl.delete("pod", pod)
 
     assert (kubectl.get("pod", pod) or {})["metadata"]["deletionTimestamp"]
     eventually(lambda: kubectl.get("pod", pod) is None, "its end")

@@ -67,7 +67,7 @@ def played(plane: ControlPlane, admin: Kubectl, operator: OperatorProcess, admis
     pools[SHARED].add(500)
     for name in ("reasons-one", "reasons-two"):
         pools[name].add(1)
-    admin("create", "namespace", SHARED)
+    admin.new_namespace(SHARED)
     places = {case.sentence: place(case, number) for number, case in enumerate(CASES)}
     with (
         witness(plane.kubeconfig) as seen,
@@ -96,7 +96,7 @@ def played(plane: ControlPlane, admin: Kubectl, operator: OperatorProcess, admis
         for done in afterwards.values():
             done.cancel()
     for namespace in {namespace for namespace, _ in places.values()}:
-        admin("delete", "namespace", namespace, "--wait=false")
+        admin.delete("namespace", namespace)
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.condition} {case.status} {case.reason}: {case.sentence}") for case in CASES])  # fmt: skip

@@ -67,7 +67,7 @@ def serves(kubectl: Kubectl, pool: Pool, replicas: int, **rollout: object) -> No
 
 def change(kubectl: Kubectl, pool: Pool, fate: Fate, replicas: int, **rollout: object) -> None:
     """Another template."""
-    kubectl.apply(pool.service(replicas=replicas, rollout=rollout, engine={"seed": 7}, fate=fate), "--force-conflicts")
+    kubectl.apply(pool.service(replicas=replicas, rollout=rollout, engine={"seed": 7}, fate=fate), force=True)
 
 
 def finished(kubectl: Kubectl) -> bool:
@@ -103,7 +103,7 @@ def test_with_one_accelerator_free_it_surges_and_loses_none(kubectl: Kubectl, po
     """A pod that goes drains for longer than a surge may take to find room: that is no reason to replace."""
     pool.add(4)
     serves(kubectl, pool, 3, **SOON)
-    kubectl.apply(pool.service(replicas=3, rollout=SOON, fate=Fate(drains="4s")), "--force-conflicts")
+    kubectl.apply(pool.service(replicas=3, rollout=SOON, fate=Fate(drains="4s")), force=True)
     eventually(lambda: finished(kubectl), "pods that drain", within=60)
 
     with watched(kubectl) as (counts, said):
@@ -131,7 +131,7 @@ def test_a_quota_that_is_used_up_is_no_deadlock(kubectl: Kubectl, pool: Pool) ->
     pool.add(4)
     serves(kubectl, pool, 2, **SOON)
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "gpus"}, "spec": {"hard": {"requests.nvidia.com/gpu": "2"}}}  # fmt: skip
-    kubectl("create", "-f", "-", stdin=quota)
+    kubectl.create(quota)
     eventually(lambda: (kubectl.get("resourcequota", "gpus") or {}).get("status", {}).get("used"), "the quota's start")
 
     with watched(kubectl) as (counts, said):

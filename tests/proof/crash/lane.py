@@ -238,7 +238,7 @@ def lane(plane: ControlPlane, pool: Pool, nursery: Nursery, folder: Path, name: 
     admin = pool.kubectl
     system = f"{name}-system"
     for namespace in (name, system):
-        admin("create", "namespace", namespace)
+        admin.new_namespace(namespace)
     for manifest in access.local_manifests(name, name, system, access.RULES + access.NETWORK_RULES):
         dataclasses.replace(admin, namespace=manifest["metadata"]["namespace"]).apply(manifest)
     folder.mkdir()

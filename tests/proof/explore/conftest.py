@@ -118,7 +118,7 @@ def furnish(admin: Kubectl) -> None:
             "metadata": {"name": f"explore-{number}", "labels": labels},
             "status": {"capacity": amounts, "allocatable": amounts},
         }
-        admin("create", "-f", "-", stdin=node)
+        admin.create(node)
     # Each node has a taint until it is seen to be Ready.
     eventually(lambda: not any(item["spec"].get("taints") for item in admin.items("node")), "nodes", START_PATIENCE)
 
