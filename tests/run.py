@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,10 +36,12 @@ class Suite:
     packages: tuple[tuple[str, str], ...] = ()
     images: bool = False
     engine: bool = False
+    #: A suite that leaves a core idle, for one that keeps one core busy: they run at the same time, and both have what they need.
+    beside: str = ""
 
 
 SUITES = (
-    Suite("unit", minutes=6, programs=("helm",), packages=(("promtool", "prometheus"),)),
+    Suite("unit", minutes=8, programs=("helm",), packages=(("promtool", "prometheus"),), beside="api"),
     Suite(
         "api",
         minutes=15,
@@ -91,7 +94,7 @@ def main() -> int:
     """Zero when every test passed and every stage kept to its budget."""
     asked = sys.argv[1:]
     suites = [suite for suite in SUITES if not asked or suite.name in asked]
-    if unknown := set(asked) - {suite.name for suite in SUITES}:
+    if unknown := set(asked) - names(SUITES):
         sys.exit(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(suite.name for suite in SUITES)}")
     report: list[tuple[str, float, float]] = []
     counts: Counter[str] = Counter()
@@ -102,12 +105,13 @@ def main() -> int:
     report.append(("build", time.monotonic() - started, BUILD_MINUTES * 60))
 
     with TemporaryDirectory() as directory:
-        for suite in suites:
-            started = time.monotonic()
-            found = run(f"tests/{suite.name}", Path(directory) / suite.name)
-            report.append((suite.name, time.monotonic() - started, suite.minutes * 60))
-            counts += found.counts
-            unsteady += found.unsteady
+        for group in together(suites):
+            for suite, found in zip(
+                group, run([f"tests/{suite.name}" for suite in group], Path(directory)), strict=True
+            ):
+                report.append((suite.name, found.seconds, suite.minutes * 60))
+                counts += found.counts
+                unsteady += found.unsteady
 
     late = [name for name, seconds, budget in report if seconds > budget]
     print()
@@ -139,40 +143,85 @@ def build(suites: Sequence[Suite]) -> None:
         engine.python(say)
 
 
+def together(suites: Sequence[Suite]) -> Sequence[Sequence[Suite]]:
+    """What runs at the same time; in each group first the one whose lines are shown as they come."""
+    groups: dict[str, list[Suite]] = {suite.name: [suite] for suite in suites if suite.beside not in names(suites)}
+    for suite in suites:
+        if suite.name not in groups:
+            groups[suite.beside].append(suite)
+    return list(groups.values())
+
+
+def names(suites: Sequence[Suite]) -> set[str]:
+    """Of all of them."""
+    return {suite.name for suite in suites}
+
+
 @dataclass(frozen=True)
 class Outcome:
     """counts: passed, failed and skipped. unsteady: the tests that failed first and passed when they ran again, alone."""
 
+    seconds: float
     counts: Counter[str]
     unsteady: Sequence[str] = ()
 
 
-def run(tests: str, folder: Path) -> Outcome:
-    """tests: a path for pytest. folder: for what it writes."""
-    folder.mkdir()
-    code, first = pytest(tests, folder, "first")
-    if not code:
-        return Outcome(first.counts)
-    if not first.failed:
-        return Outcome(
-            first.counts + Counter(failed=1)
-        )  # the run itself broke: a collection error, no tests, an interrupt
-    if len(first.failed) > SECOND_LOOKS:
-        return Outcome(first.counts)
-    say(f"\n{len(first.failed)} failed: a second look at them, alone")
-    code, second = pytest(tests, folder, "second", "--last-failed", "--last-failed-no-failures=none")
-    if code and not second.failed:
-        return Outcome(first.counts)
-    unsteady = [name for name in first.failed if name not in second.failed]
-    return Outcome(first.counts + Counter(passed=len(unsteady)) - Counter(failed=len(unsteady)), unsteady)
+@dataclass(frozen=True)
+class Look:
+    """One call of pytest: how long it took, its exit code, and what it wrote."""
+
+    seconds: float
+    code: int
+    results: Results
 
 
-def pytest(tests: str, folder: Path, name: str, *options: str) -> tuple[int, Results]:
-    """Its exit code, and what it wrote."""
+def run(tests: Sequence[str], folder: Path) -> Sequence[Outcome]:
+    """Each at the same time as the others. tests: paths for pytest. folder: for what it writes."""
+    folders = [folder / Path(path).name for path in tests]
+    for own in folders:
+        own.mkdir()
+    # One shows its lines as they come; what the others say is shown when they have ended.
+    logs = [None, *(own / "log" for own in folders[1:])]
+    with ThreadPoolExecutor() as beside:
+        looks = list(beside.map(first_look, tests, folders, logs))
+    for log in filter(None, logs):
+        say(log.read_text())
+    return [judged(*each) for each in zip(tests, folders, looks, strict=True)]
+
+
+def first_look(tests: str, folder: Path, log: Path | None) -> Look:
+    """At all of them."""
+    return pytest(tests, folder, "first", log=log)
+
+
+def judged(tests: str, folder: Path, first: Look) -> Outcome:
+    """With a second look where few failed."""
+    counts, failed = first.results.counts, first.results.failed
+    if not first.code:
+        return Outcome(first.seconds, counts)
+    if not failed:
+        # The run itself broke: a collection error, no tests, an interrupt.
+        return Outcome(first.seconds, counts + Counter(failed=1))
+    if len(failed) > SECOND_LOOKS:
+        return Outcome(first.seconds, counts)
+    say(f"\n{len(failed)} failed: a second look at them, alone")
+    second = pytest(tests, folder, "second", "--last-failed", "--last-failed-no-failures=none")
+    seconds = first.seconds + second.seconds
+    if second.code and not second.results.failed:
+        return Outcome(seconds, counts)
+    unsteady = [name for name in failed if name not in second.results.failed]
+    return Outcome(seconds, counts + Counter(passed=len(unsteady)) - Counter(failed=len(unsteady)), unsteady)
+
+
+def pytest(tests: str, folder: Path, name: str, *options: str, log: Path | None = None) -> Look:
+    """log: where its lines go; None for where this program's go."""
     written = folder / f"{name}.xml"
     command = [sys.executable, "-m", "pytest", tests, f"--junitxml={written}", "-o", f"cache_dir={folder}/cache"]
-    code = subprocess.run([*command, "--durations=10", "--durations-min=5", *options], cwd=ROOT, check=False).returncode
-    return code, Results.of(written)
+    command += ["--durations=10", "--durations-min=5", *options]
+    started = time.monotonic()
+    with log.open("wb") if log else nullcontext() as lines:
+        code = subprocess.run(command, cwd=ROOT, stdout=lines, stderr=lines, check=False).returncode
+    return Look(time.monotonic() - started, code, Results.of(written))
 
 
 def say(line: str) -> None:

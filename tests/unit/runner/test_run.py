@@ -18,7 +18,8 @@ def written(tmp_path: Path) -> Path:
 def outcome(written: Path, code: str) -> tuple[dict[str, int], int]:
     """Counts, and how many were unsteady."""
     (written / "test_it.py").write_text(code)
-    found = run.run(str(written), written.parent / "results")
+    (written.parent / "results").mkdir()
+    [found] = run.run([str(written)], written.parent / "results")
     return {key: count for key, count in found.counts.items() if count}, len(found.unsteady)
 
 
@@ -78,3 +79,40 @@ def test_a_run_that_breaks_is_a_failure(written: Path, code: str) -> None:
 
     assert counts["failed"] >= 1
     assert unsteady == 0
+
+
+def test_suites_beside_each_other_run_at_the_same_time_and_are_counted_apart(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    suites = [tmp_path / name for name in ("one", "other")]
+    for suite, awaited in zip(suites, reversed(suites), strict=True):
+        suite.mkdir()
+        code = f"""
+import time
+from pathlib import Path
+def test_{suite.name}():
+    Path({str(suite / "mark")!r}).touch()
+    deadline = time.monotonic() + 60
+    while not Path({str(awaited / "mark")!r}).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+def test_that_{suite.name}_fails(): assert {suite.name == "one"}
+"""
+        (suite / f"test_{suite.name}.py").write_text(code)
+    (tmp_path / "results").mkdir()
+
+    one, other = run.run([str(suite) for suite in suites], tmp_path / "results")
+
+    assert (one.counts["passed"], one.counts["failed"]) == (2, 0)
+    assert (other.counts["passed"], other.counts["failed"]) == (1, 1)
+    assert "test_that_other_fails" in capfd.readouterr().out
+
+
+def test_a_suite_runs_alone_when_the_one_beside_it_is_not_asked_for() -> None:
+    every = {suite.name: suite for suite in run.SUITES}
+    unit, api, proof = (every[name] for name in ("unit", "api", "proof"))
+
+    assert run.together([unit, api, proof]) == [[api, unit], [proof]]
+    assert run.together([unit, proof]) == [[unit], [proof]]
+    assert sorted(suite.name for group in run.together(run.SUITES) for suite in group) == sorted(every)
