@@ -1,6 +1,6 @@
 """Every field of the engine's configuration before the installed vLLM's own parser and configuration, and some in a running engine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,29 +117,6 @@ def answers(runtime: Started, prompt: str = "fairlead is", **body: Any) -> dict[
     return answer
 
 
-def test_guesses_from_the_prompt_and_prefixes_in_small_blocks(tmp_path: Path) -> None:
-    # On processors the engine keeps a cache in fp8 only where it has AVX-512.
-    kept = "fp8" if "avx512f" in Path("/proc/cpuinfo").read_text() else "bfloat16"
-    config = configured(
-        maxModelLen=1024, blockSize=32, prefixCaching=True, kvCacheDtype=kept, seed=7,
-        speculative={"method": "ngram", "tokens": 3},
-    )  # fmt: skip
-    prompt = "fairlead guides a line so that it runs free under load. " * 6
-    with started(tmp_path, config) as runtime:
-        until(runtime.ready, "ready")
-        hits = runtime.sample("vllm:prefix_cache_hits_total")
-        # Long enough for the tiny model to repeat itself: that is what this method guesses from.
-        first, second = (answers(runtime, prompt, max_tokens=300, ignore_eos=True) for _ in range(2))
-
-        assert first["choices"][0]["text"] == second["choices"][0]["text"]
-        assert runtime.sample("vllm:prefix_cache_hits_total") >= hits + 32
-        assert runtime.sample("vllm:spec_decode_num_drafts_total") > 0
-        effective = runtime.state()["effective"]
-        assert effective["engine.blockSize"] == {"value": 32, "origin": "spec"}
-        assert effective["engine.speculative.tokens"] == {"value": 3, "origin": "spec"}
-        assert effective["engine.kvCacheDtype"] == {"value": kept, "origin": "spec"}
-
-
 def guesses(runtime: Started) -> tuple[float, float]:
     """Tokens guessed so far, and how many of them were right."""
     return (
@@ -160,10 +137,38 @@ def test_guesses_of_a_second_model_are_all_right_when_it_is_the_same_model(tmp_p
         assert right > 0.9 * guessed > 0
 
 
-def test_two_processes_share_a_model_where_each_is_given_cores(tmp_path: Path) -> None:
-    with started(tmp_path, configured(parallelism={"tensor": 2}), {"VLLM_CPU_OMP_THREADS_BIND": "0|1"}) as runtime:
-        until(runtime.ready, "ready")
-        assert answers(runtime, max_tokens=24)["choices"][0]["text"]
+#: On processors the engine keeps a cache in fp8 only where it has AVX-512.
+KEPT = "fp8" if "avx512f" in Path("/proc/cpuinfo").read_text() else "bfloat16"
 
-        assert runtime.state()["effective"]["parallelism.tensor"] == {"value": 2, "origin": "spec"}
-        assert len(runtime.processes("Worker_TP")) == 2
+
+@pytest.fixture(scope="module")
+def many_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    """One engine with all that goes together: each start takes half a minute of a processor."""
+    config = configured(
+        maxModelLen=1024, blockSize=32, prefixCaching=True, kvCacheDtype=KEPT, seed=7,
+        speculative={"method": "ngram", "tokens": 3}, parallelism={"tensor": 2},
+    )  # fmt: skip
+    with started(tmp_path_factory.mktemp("many"), config, {"VLLM_CPU_OMP_THREADS_BIND": "0|1"}) as runtime:
+        until(runtime.ready, "ready")
+        yield runtime
+
+
+def test_guesses_from_the_prompt_and_prefixes_in_small_blocks(many_settings: Started) -> None:
+    prompt = "fairlead guides a line so that it runs free under load. " * 6
+    hits = many_settings.sample("vllm:prefix_cache_hits_total")
+    # Long enough for the tiny model to repeat itself: that is what this method guesses from.
+    first, second = (answers(many_settings, prompt, max_tokens=300, ignore_eos=True) for _ in range(2))
+
+    assert first["choices"][0]["text"] == second["choices"][0]["text"]
+    assert many_settings.sample("vllm:prefix_cache_hits_total") >= hits + 32
+    assert many_settings.sample("vllm:spec_decode_num_drafts_total") > 0
+    effective = many_settings.state()["effective"]
+    assert effective["engine.blockSize"] == {"value": 32, "origin": "spec"}
+    assert effective["engine.speculative.tokens"] == {"value": 3, "origin": "spec"}
+    assert effective["engine.kvCacheDtype"] == {"value": KEPT, "origin": "spec"}
+
+
+def test_two_processes_share_a_model_where_each_is_given_cores(many_settings: Started) -> None:
+    assert answers(many_settings, max_tokens=24)["choices"][0]["text"]
+    assert many_settings.state()["effective"]["parallelism.tensor"] == {"value": 2, "origin": "spec"}
+    assert len(many_settings.processes("Worker_TP")) == 2
