@@ -17,8 +17,8 @@ CONTROL: Final = Dashboard(
             (
                 Panel("Leaders", one("sum(fairlead_leader)"), "One. 0: nothing is carried out; models serve.", Shape.NUMBER, width=4),
                 Panel("Processes", one(f"count(up{{{_OURS}}} == 1)"), shape=Shape.NUMBER, width=4),
-                Panel("Release", one("count by (version) (fairlead_build_info)", "{{version}}"), shape=Shape.TABLE, width=4),
-                Panel("Who leads", one("max by (pod) (fairlead_leader)", _POD), width=12),
+                Panel("Release", one("count by (version) (fairlead_build_info)", "processes"), shape=Shape.TABLE, width=7),
+                Panel("Who leads", one("max by (pod) (fairlead_leader)", _POD), width=9),
             ),
         ),
         Row(
@@ -77,24 +77,25 @@ CONTROL: Final = Dashboard(
         Row(
             "What it knows, what it takes",
             (
-                Panel("Objects", one("max by (kind) (fairlead_store_objects)", "{{kind}}"), width=6),
+                Panel("Objects", one("max by (kind) (fairlead_store_objects)", "{{kind}}"), width=9),
                 Panel(
                     "Pods that did not answer",
                     one(f"sum by (pod) (rate(fairlead_engine_polls_failed_total[{RATE}]))", _POD),
                     "On port 9090: a NetworkPolicy in the way, or pods that just end.",
                     unit=Unit.PER_SECOND,
-                    width=6,
+                    width=5,
                 ),
                 Panel(
                     "Memory",
                     one(f"max by (pod) (process_resident_memory_bytes{{{_OURS}}})", _POD),
                     unit=Unit.BYTES,
-                    width=6,
+                    width=5,
                 ),
                 Panel(
                     "Processor",
                     (Query(f"sum by (pod) (rate(process_cpu_seconds_total{{{_OURS}}}[{RATE}]))", _POD),),
-                    width=6,
+                    unit=Unit.CORES,
+                    width=5,
                 ),
             ),
         ),

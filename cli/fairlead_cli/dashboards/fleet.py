@@ -74,16 +74,18 @@ FLEET: Final = Dashboard(
                     "Tokens per second",
                     one(f"sum(rate(fairlead_generated_tokens_total{{{_PODS}}}[{RATE}]))"),
                     shape=Shape.NUMBER,
+                    unit=Unit.TOKENS,
                     width=4,
                 ),
                 Panel(
                     "Not Ready",
                     one(
                         f'max by (namespace, name, reason) (fairlead_condition{{type="Ready",{_IN}}}) < 1',
+                        "Ready",
                         absent="all are Ready",
                     ),
                     "The reason's heading in the runbook has what to do; so does kubectl fairlead why NAME.",
-                    Shape.TABLE,
+                    Shape.REASONS,
                     width=12,
                 ),
                 Panel(

@@ -16,6 +16,8 @@ class Shape(StrEnum):
     #: One bar for each series, as of now.
     BARS = "bars"
     TABLE = "table"
+    #: A table whose values are conditions: True, False or Unknown.
+    REASONS = "reasons"
     #: True, False and Unknown over time, one strip for each series.
     CONDITIONS = "conditions"
 
@@ -23,18 +25,24 @@ class Shape(StrEnum):
 class Unit(StrEnum):
     """Grafana's names of units."""
 
-    NONE = "none"
+    #: Of whole things.
     COUNT = "short"
+    CORES = "suffix:cores"
+    #: With k and M from a thousand on.
+    TOKENS = "si:tok/s"
+    #: With ms below one, and minutes from 60 on.
     SECONDS = "s"
+    #: Of starts: their parts and their sums are read beside each other.
+    ALL_SECONDS = "suffix:s"
     SHARE = "percentunit"
     BYTES = "bytes"
     REQUESTS = "reqps"
-    PER_SECOND = "cps"
+    PER_SECOND = "suffix:/s"
 
 
 @dataclass(frozen=True)
 class Query:
-    """expr: PromQL. legend: of its series, with {{label}}. absent: when it rightly finds nothing; "" when it must find something."""
+    """expr: PromQL. legend: of its series, with {{label}}; of a table, what its values are. absent: when it rightly finds nothing; "" when it must find something."""
 
     expr: str
     legend: str = ""

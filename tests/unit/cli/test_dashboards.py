@@ -12,7 +12,8 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from fairlead_cli.dashboards import DASHBOARDS
 from fairlead_cli.dashboards.grafana import text
-from fairlead_cli.dashboards.panels import Dashboard, Shape
+from fairlead_cli.dashboards.panels import Dashboard, Shape, Unit
+from fairlead_cli.dashboards.service import SERVICE
 
 FOLDER = Path(__file__).parents[3] / "charts" / "fairlead" / "dashboards"
 each_dashboard = pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: board.uid)
@@ -54,6 +55,64 @@ def test_panels_lie_side_by_side(board: Dashboard) -> None:
 
 
 @each_dashboard
+def test_panels_side_by_side_are_equally_high(board: Dashboard) -> None:
+    """Else there is a hole below the lower one."""
+    heights: dict[int, set[int]] = {}
+    for panel in written(board)["panels"]:
+        heights.setdefault(panel["gridPos"]["y"], set()).add(panel["gridPos"]["h"])
+
+    assert all(len(found) == 1 for found in heights.values()), heights
+
+
+@each_dashboard
+def test_a_table_has_what_tells_its_rows_apart_and_then_its_values_by_name(board: Dashboard) -> None:
+    for panel in written(board)["panels"]:
+        if panel["type"] == "table":
+            (shown,) = [each["options"] for each in panel["transformations"]]
+            *labels, last = sorted(shown["indexByName"], key=shown["indexByName"].get)
+            assert f" by ({', '.join(labels)}) " in panel["targets"][0]["expr"]
+            assert (last, shown["excludeByName"]) == ("Value", {"Time": True})
+            assert re.fullmatch(r"\w+", shown["renameByName"]["Value"]), panel["title"]
+
+
+def test_conditions_in_a_table_are_words() -> None:
+    (panel,) = [panel for panel in written(SERVICE)["panels"] if panel["title"] == "Reasons"]
+    (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
+
+    assert {value: shown["text"] for value, shown in mapping["options"].items()} == {
+        "1": "True",
+        "0": "False",
+        "-1": "Unknown",
+    }
+
+
+def test_what_is_bad_news_when_true_is_not_green() -> None:
+    (panel,) = [panel for panel in written(SERVICE)["panels"] if panel["type"] == "state-timeline"]
+    colors = {
+        override["matcher"]["options"]: mapping["options"]["1"]["color"]
+        for override in panel["fieldConfig"]["overrides"]
+        for each in override["properties"]
+        for mapping in each["value"]
+    }
+
+    assert colors == {"Stalled": "red", "Reconciling": "blue"}
+
+
+@each_dashboard
+def test_whole_things_have_no_decimals(board: Dashboard) -> None:
+    """An axis that says 1.5 replicas is read twice."""
+    decimals = {
+        panel["title"]: panel["fieldConfig"]["defaults"].get("decimals")
+        for panel in written(board)["panels"]
+        if panel["type"] != "row"
+    }
+
+    for panel in board.panels:
+        whole = panel.unit is Unit.COUNT
+        assert decimals[panel.title] == (0 if whole else None), panel.title
+
+
+@each_dashboard
 def test_panels_are_told_apart(board: Dashboard) -> None:
     panels = written(board)["panels"]
 
@@ -82,7 +141,8 @@ def test_several_choices_are_matched_as_a_pattern(board: Dashboard) -> None:
 
 @each_dashboard
 def test_a_panel_of_now_asks_for_now(board: Dashboard) -> None:
-    now = {panel.title for panel in board.panels if panel.shape in {Shape.TABLE, Shape.BARS, Shape.NUMBER}}
+    shapes = {Shape.TABLE, Shape.REASONS, Shape.BARS, Shape.NUMBER}
+    now = {panel.title for panel in board.panels if panel.shape in shapes}
     instant = {
         panel["title"] for panel in written(board)["panels"] if any(t.get("instant") for t in panel.get("targets", ()))
     }
