@@ -1,4 +1,4 @@
-"""The tables in docs/observability.md, from the code that has the metrics, the dashboards and the alerts. `make generate`."""
+"""The tables and pictures in docs/observability.md, from the code that has the metrics, the dashboards and the alerts. `make generate`."""
 
 import re
 import sys
@@ -81,6 +81,12 @@ def _dashboards() -> str:
     )  # fmt: skip
 
 
+def _pictures() -> str:
+    """Each links to itself: on the page it is smaller than it is."""
+    shown = [f"![{board.title}](img/{board.uid}.webp)" for board in DASHBOARDS]
+    return "\n\n".join(f"[{picture}](img/{board.uid}.webp)" for board, picture in zip(DASHBOARDS, shown, strict=True))
+
+
 def _alerts() -> str:
     return table(
         ("alert", "severity", "after", "means"),
@@ -96,6 +102,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "pod": lambda: table(("metric", "says"), list(pod_metrics())),
     "engine": lambda: ", ".join(f"`{name}`" for name in engine_metrics()) + ".",
     "dashboards": _dashboards,
+    "pictures": _pictures,
     "alerts": _alerts,
 }
 
