@@ -21,7 +21,7 @@ COLD_START: Final = Dashboard(
                 Panel(
                     "Slowest start to Ready",
                     one(f'max by ({_EACH}) (fairlead_replica_startup_seconds{{step="ready",{_IN}}})', _NAMED, absent=_STARTING),
-                    "Of the pods that are there.",
+                    "Of the pods that are there. A container that was started again counts from the end of its last run.",
                     Shape.BARS,
                     Unit.ALL_SECONDS,
                     width=12,

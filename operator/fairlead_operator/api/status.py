@@ -142,7 +142,10 @@ class LastFailure(FailureReport):
 
 
 class Startup(Model):
-    """Seconds from the pod's creation to the end of each step; a step that is not over is left out."""
+    """Seconds from the pod's creation to the end of each step, or from the end of the container's last run where it was started again.
+
+    A step that is not over is left out.
+    """
 
     scheduled: Count | None = None
     """A node was found."""

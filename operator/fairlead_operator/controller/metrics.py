@@ -44,7 +44,8 @@ class StoreCollector(Collector):
         )
         startup = GaugeMetricFamily(
             "fairlead_replica_startup_seconds",
-            "From a pod's creation to the end of each step of its start, of the pods that a service's status names.",
+            "From a pod's creation, or the end of its container's last run, to the end of each step of its start,"
+            " of the pods that a service's status names.",
             labels=["namespace", "name", "pod", "step"],
         )
         for service in self._store.all(INFERENCE_SERVICES):

@@ -156,27 +156,31 @@ def _replica_states(seen: Observed) -> tuple[ReplicaState, ...]:
 
 
 def _startup(pod: PodView) -> Startup | None:
-    """Steps of the runtime count from its process start; here all count from the pod's creation."""
+    """Steps of the runtime count from its process start; here all count from the pod's creation.
+
+    A container that was started again counts from the end of its last run: its pod may be days old.
+    """
     steps: dict[str, int] = {}
     scheduled: dict[str, Any] = next(
         (c for c in pod.raw.get("status", {}).get("conditions") or () if c.get("type") == "PodScheduled"), {}
     )
     if pod.scheduled and (at := moment(scheduled.get("lastTransitionTime"))):
-        steps["scheduled"] = _seconds(pod, at)
+        steps["scheduled"] = _seconds(pod.created, at)
     container: dict[str, Any] = next(
         (c for c in pod.raw.get("status", {}).get("containerStatuses") or () if c["name"] == names.CONTAINER), {}
     )
     running = (container.get("state") or {}).get("running") or {}
+    last = (container.get("lastState") or {}).get("terminated") or {}
     if at := moment(running.get("startedAt")):
-        steps["pulled"] = _seconds(pod, at)
+        steps["pulled"] = _seconds(moment(last.get("finishedAt")) or pod.created, at)
         for step in _STEPS:
             if pod.state and pod.state.startup.get(step) is not None:
                 steps[step] = steps["pulled"] + round(pod.state.startup[step])
     return Startup(**steps) if steps else None
 
 
-def _seconds(pod: PodView, at: datetime) -> int:
-    return max(0, int((at - pod.created).total_seconds()))
+def _seconds(since: datetime, at: datetime) -> int:
+    return max(0, int((at - since).total_seconds()))
 
 
 def _spokesman(pods: Sequence[PodView]) -> EngineState | None:

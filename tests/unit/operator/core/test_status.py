@@ -128,6 +128,14 @@ def test_startup_counts_from_the_pods_creation() -> None:
     }
 
 
+def test_a_start_after_the_first_counts_from_the_end_of_the_run_before() -> None:
+    """Its pod may be days old, and waited for a node and an image once."""
+    again = ready().ended_before(seconds_ago=1030)
+    (state,) = _status(service(), again, states={"uid-mistral-0": STATE})["replicaStates"]
+
+    assert (state["startup"]["pulled"], state["startup"]["ready"]) == (30, 70)
+
+
 def test_the_last_failure_stays_when_its_pod_is_gone() -> None:
     before = _status(service(), crashed(KV))
     after = _status(service().with_status(before), starting().named("another"))
