@@ -29,6 +29,8 @@ from proof.watch_harm import WATCHED
 RATE = 30
 #: Looks that have to show the same before it counts as the end.
 SETTLED = 8
+#: What is lacking until then.
+CHANGES, WRITES = "it still changes", "it still writes"
 #: What is refused here on purpose may be refused for longer than a minute, and must be told to nobody, however long that takes.
 UNTOLD = """
 import runpy
@@ -131,7 +133,7 @@ class Ground:
         def moving(seen: Picture) -> str:
             states.append(scenario.state(seen))
             same = len(states) > SETTLED and all(state == states[-1] for state in states[-SETTLED:])
-            return "" if same else "it still changes"
+            return "" if same else CHANGES
 
         self.observer.until(moving, self.within)
         return states[-1]
@@ -156,7 +158,7 @@ class Ground:
         def writing(_: Picture) -> str:
             written.append(len(self.proxy.writes))
             same = len(written) > SETTLED and written[-SETTLED] == written[-1]
-            return "" if same else "it still writes"
+            return "" if same else WRITES
 
         self.observer.until(writing, self.within)
 
@@ -190,11 +192,11 @@ class Ground:
 
 
 def entries(log: Path, since: int) -> Iterator[tuple[dict[str, Any], str]]:
-    """Of the log, each with its line."""
-    with log.open("rb") as lines:
-        lines.seek(since)
-        said = lines.read().decode().splitlines()
-    for line in said:
+    """Of the log from `since` on, each with its line. Whole lines only: it may be written to right now, and when `since` was taken."""
+    written = log.read_bytes()
+    begin = written.rfind(b"\n", 0, since) + 1
+    begin = since if begin == since else written.find(b"\n", since) + 1 or len(written)
+    for line in written[begin : written.rfind(b"\n") + 1].decode().splitlines():
         yield json.loads(line) if line.startswith("{") else {"level": "ERROR", "message": line}, line
 
 
@@ -227,7 +229,7 @@ def control_plane(folder: Path) -> Iterator[ControlPlane]:
         yield plane
 
 
-def _left(seen: Picture) -> str:
+def left(seen: Picture) -> str:
     """What there still is after the end of all scenarios."""
     names = [f"{obj.get('kind', '?')} {'/'.join(place(obj))}" for obj in (*seen.services, *seen.children, *seen.pods)]
     return f"{len(names)} objects are left: {', '.join(sorted(names)[:10])}" if names else ""
@@ -241,7 +243,7 @@ def ground(plane: ControlPlane, folder: Path, *, hurried: bool, within: float) -
         assert found.absent() == [], "what is not there meets no harm"
         yield found
         found.observer.wrong.clear()
-        found.observer.until(_left, within)
+        found.observer.until(left, within)
         assert found.operator.end() == 0
 
 
@@ -259,7 +261,7 @@ def broken_ground(plane: ControlPlane, folder: Path, breakage: str, within: floa
             found.operator.end(signal.SIGKILL)
             # Or the next one waits until it has expired.
             admin.delete(f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/{names.LEASE}")
-            eventually(lambda: not _left(admin.picture()), "the end of all services", within)
+            eventually(lambda: not left(admin.picture()), "the end of all services", within)
 
 
 @contextmanager

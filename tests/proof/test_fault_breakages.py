@@ -4,20 +4,26 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from api.pods import ready as started
 from fairlead_cli.local.controlplane import ControlPlane
-from proof import test_faults
+from fairlead_operator.core import names
+from proof import fault_ground, test_faults
 from proof.fault_breakages import BREAKAGES
 from proof.fault_ground import RATE, RUN, TESTS, Ground, broken_ground, program
 from proof.harm import Harm, Refused, Swallowed, everything, writes
+from proof.invariants import Manifest, Picture
+from proof.observer import Admin
 from proof.proxy import Proxy
 from proof.requests import refusal
 from proof.results import FULL, Tally
+from proof.scenario import REPLICAS, STAYING, Scenario, differences
 from proof.test_faults import Watched, broken, expired
 from proof.watch_harm import ExpiredPages, SlowLists, Stale
 
@@ -92,18 +98,61 @@ def test_each_breakage_breaks_something_that_is_there() -> None:
     assert FOUND.keys() == BREAKAGES.keys()
 
 
-#: What is lacking when time is over, in the words of scenario.py and of test_faults.py.
-LACKING = (
-    "services ['changes', 'goes', 'grows', 'never', 'shrinks']", "changes was not seen at generation 2: {}",
-    "grows is Ready {'status': 'False', 'reason': 'Starting'}", "1 pods of grows", "Service shrinks is not there",
-    "3 objects of a deleted service are left", "pods of grows is\n[]\nand was without faults\n[]", "tried {'broken': 1}", "7 watches",
-    "of 20 services ['m7'] are not Ready", "it still changes", "it still writes",
-)  # fmt: skip
+def service(name: str, **status: object) -> Manifest:
+    return {"metadata": {"namespace": "faults-1", "name": name, "generation": 2}, "spec": {}, "status": status}
+
+
+def child(kind: str, name: str) -> Manifest:
+    labels = {names.SERVICE_LABEL: name}
+    return {"kind": kind, "metadata": {"namespace": "faults-1", "name": name, "labels": labels}, "status": {}}
+
+
+def seen(status: str) -> list[Manifest]:
+    """All services, with that at their generation; one is never Ready."""
+    ready = {"type": "Ready", "observedGeneration": 2, "reason": "Starting"}
+    return [service(name, conditions=[{**ready, "status": "False" if name == "never" else status}]) for name in STAYING]
+
+
+def lacking() -> Iterator[str]:
+    """Whatever can be lacking when time is over, as scenario.py, fault_ground.py and test_faults.py say it."""
+    scenario = Scenario(cast("Admin", None), "faults-1")
+    pods = [child("Pod", name) for name, number in REPLICAS.items() for _ in range(number)]
+    for pod in pods:
+        if pod["metadata"]["name"] != "never":
+            pod["status"] = started()
+    services = [child("Service", name) for name in STAYING]
+    for picture in (
+        Picture(),
+        Picture([service(name) for name in STAYING]),
+        Picture(seen("False")),
+        Picture(seen("True")),
+        Picture(seen("True"), (), pods),
+        Picture(seen("True"), [*services, child("Service", "goes")], pods),
+    ):
+        yield scenario.changed(picture)
+    assert scenario.changed(Picture(seen("True"), services, pods)) == "", (
+        "the pictures lack what they are to lack, and nothing else"
+    )
+    yield differences({"pods of grows": ["{}"]}, {"pods of grows": []})
+    yield test_faults.unready(Picture(seen("False")), "faults-1", 20)
+    yield test_faults.too_few({"broken": 1})
+    yield test_faults.too_small(7, 40)
+    yield fault_ground.left(Picture(seen("True")))
+    yield fault_ground.CHANGES
+    yield fault_ground.WRITES
+
+
+LACKING = tuple(lacking())
+
+
+def test_everything_that_can_be_lacking_is_known() -> None:
+    assert all(LACKING)
+    assert len(set(LACKING)) == len(LACKING)
 
 
 @pytest.mark.parametrize("breakage", list(FOUND))
 def test_no_breakage_is_found_by_a_timeout_alone(breakage: str) -> None:
-    assert [lacking for lacking in LACKING if re.search(FOUND[breakage].told, f"after {ENOUGH:.0f} s: {lacking}")] == []
+    assert [words for words in LACKING if re.search(FOUND[breakage].told, f"after {ENOUGH:.0f} s: {words}")] == []
 
 
 @pytest.mark.timeout(300)

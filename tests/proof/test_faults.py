@@ -235,8 +235,7 @@ def failing(ground: Ground, harms: Mapping[str, First], enough: Mapping[str, int
         ]
 
     def lacking(_: Picture) -> str:
-        few = {name: len(tries(name)) for name, number in enough.items() if len(tries(name)) < number}
-        return f"tried {few}" if few else ""
+        return too_few({name: len(tries(name)) for name, number in enough.items() if len(tries(name)) < number})
 
     with ground.namespace("-".join(sorted(harms))) as namespace:
         ground.proxy.hooks = counted
@@ -248,6 +247,11 @@ def failing(ground: Ground, harms: Mapping[str, First], enough: Mapping[str, int
         counted.inner = Hooks()
         ground.observer.until(lambda seen: unready(seen, namespace, len(harms)), ground.within)
     return tried
+
+
+def too_few(tries: dict[str, int]) -> str:
+    """What was tried, and how often, where that is not enough."""
+    return f"tried {tries}" if tries else ""
 
 
 def test_a_write_that_never_succeeds_is_tried_ever_more_slowly(ground: Ground) -> None:
@@ -312,6 +316,11 @@ def unready(seen: Picture, namespace: str, number: int) -> str:
     return f"of {len(mine)} services {late} are not Ready" if late or len(mine) < number else ""
 
 
+def too_small(storm: int, enough: int) -> str:
+    """So many watches were begun."""
+    return f"{storm} watches" if storm < enough else ""
+
+
 STORMS = [
     pytest.param(
         {"deployments": EXPIRED_AT_ONCE, "services": AT_ONCE, "pods": EXPIRED_AT_ONCE, "inferenceservices": AT_ONCE},
@@ -341,7 +350,7 @@ def test_watches_that_never_live_are_begun_ever_more_slowly(
         ]
 
     def lacking(_: Picture) -> str:
-        return f"{storm.done.total()} watches" if storm.done.total() < enough else ""
+        return too_small(storm.done.total(), enough)
 
     ground.observer.until(lacking, ground.within)
     assert counted.flood() == ""
