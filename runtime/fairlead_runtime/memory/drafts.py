@@ -14,11 +14,20 @@ METHODS: Final[Mapping[str, int]] = {"draft_model": 0, "eagle": 2, "eagle3": 3}
 
 
 class Draft(NamedTuple):
-    """weights: its own, without those that it shares with the first model; None: not known. head: it works on the first one's states."""
+    """weights: its own, without those that it shares with the first model; None: not known. head: it works on the first one's states.
+    embedding: what it shares only with a first model that is as wide.
+    """
 
     model: ModelConfig
     weights: Weights | None
     head: bool = False
+    embedding: tuple[Portion, ...] = ()
+
+    def beside(self, first: ModelConfig) -> Weights | None:
+        """What the engine keeps of it beside that one."""
+        if self.weights is None or self.model.hidden == first.hidden:
+            return self.weights
+        return Weights((*self.weights.portions, *self.embedding), self.weights.source)
 
 
 def draft(method: str, model: ModelConfig, weights: Weights | None, pipeline: int = 1) -> Draft:
@@ -29,9 +38,10 @@ def draft(method: str, model: ModelConfig, weights: Weights | None, pipeline: in
         return Draft(model, weights, bool(joined))
     told = weights.source != "shape"
     own = [part for part in weights.portions if _own(part.role, pipeline, output=told and method == "eagle3")]
+    embedding = () if pipeline > 1 else tuple(part for part in weights.portions if part.role is Role.EMBEDDING)
     if not told:
         own += _beside_the_layers(method, model, joined)
-    return Draft(model, Weights(tuple(own), weights.source), head=True)
+    return Draft(model, Weights(tuple(own), weights.source), head=True, embedding=embedding)
 
 
 def _own(role: Role, pipeline: int, *, output: bool) -> bool:

@@ -181,8 +181,8 @@ def _weights(
     held = []
     for stage, layers in enumerate(parallel.stages(len(model.layers), engine.pipeline)):
         size = parallel.weights_of_stage(weights, engine, model.kv_heads, (stage, layers), kept)
-        if draft and draft.weights and stage == engine.pipeline - 1:
-            size += _of_draft(draft.model, draft.weights, engine, bits)
+        if draft and (beside := draft.beside(model)) and stage == engine.pipeline - 1:
+            size += _of_draft(draft.model, beside, engine, bits)
         held.append(Estimate(size, int(size * ERRORS[weights.source])) + overhead.lora(model, engine))
     return tuple(held)
 

@@ -76,10 +76,10 @@ def plan(draft: memory.Draft | None, **settings: Any) -> Plan:
     return memory.plan(TARGET, memory.by_shape(TARGET), asked, 80 * GIB, draft)
 
 
-def more(method: str, **settings: Any) -> int:
+def more(method: str, config: Mapping[str, Any] = LLAMA, **settings: Any) -> int:
     """Bytes of weights on one GPU that the second model adds."""
-    model = memory.read_config(LLAMA)
-    both = plan(memory.draft(method, model, memory.by_shape(model)), **settings)
+    model = memory.read_config(config)
+    both = plan(memory.draft(method, model, memory.by_shape(model), settings.get("pipeline", 1)), **settings)
     alone = plan(None, **settings)
     assert both.weights
     assert alone.weights
@@ -94,6 +94,17 @@ def more(method: str, **settings: Any) -> int:
 ])  # fmt: skip
 def test_weights_on_a_gpu(found: int, expected: int) -> None:
     assert found == expected
+
+
+@pytest.mark.parametrize("pipeline", [1, 2])
+@pytest.mark.parametrize("method", ["eagle", "eagle3"])
+def test_a_head_of_another_width_has_an_embedding_of_its_own(method: str, pipeline: int) -> None:
+    """v1/spec_decode/llm_base_proposer.py of vLLM 0.33. In a pipeline it has one whatever its width."""
+    narrow = LLAMA | {"hidden_size": 2048, "head_dim": 128}
+
+    found = more(method, narrow, pipeline=pipeline) - own(method, narrow) * 2
+
+    assert found == 2 * 32_768 * 2048
 
 
 def test_a_head_has_graphs_of_its_own() -> None:
