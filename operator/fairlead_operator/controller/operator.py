@@ -220,6 +220,9 @@ class Operator:
                 await self._once(key)
             finally:
                 self.queue.done(key)
+            # A look that finds nothing to do never waits for anything, nor does the queue while it holds keys: a thousand such looks
+            # in a row would stop the whole loop, until the Lease is lost.
+            await asyncio.sleep(0)
 
     async def _once(self, key: Key) -> None:
         began = asyncio.get_running_loop().time()
@@ -266,10 +269,13 @@ class Operator:
         )
 
     async def _resync(self) -> None:
+        """Every service once in so many seconds, one after the other: all at once would keep waiting what has changed."""
         while True:
-            await asyncio.sleep(self.settings.resync_seconds)
-            for service in self.store.all(INFERENCE_SERVICES):
-                self.queue.add(place(service))
+            known = [place(service) for service in self.store.all(INFERENCE_SERVICES)]
+            for key in known or (None,):
+                await asyncio.sleep(self.settings.resync_seconds / max(1, len(known)))
+                if key is not None:
+                    self.queue.add(key)
 
     async def _tick(self) -> None:
         while True:
