@@ -1,5 +1,6 @@
 """`fairlead demo`."""
 
+import shlex
 import time
 
 import click
@@ -48,7 +49,8 @@ def demo() -> None:
     broken.cure_it(console, kubectl, NAME, READY_WITHIN)
     say(f"{NAME} is Ready again")
     scale(console, kubectl)
-    console.print(kubectl.run("get", "infs", NAME, "-o", "wide"), markup=False, highlight=False)
+    # Its columns are kubectl's: a line that is folded here would be a table no more.
+    console.print(kubectl.run("get", "infs", NAME, "-o", "wide"), markup=False, highlight=False, soft_wrap=True)
     what_next(console, kubectl)
 
 
@@ -81,11 +83,13 @@ def what_next(console: Console, kubectl: Kubectl) -> None:
     console.print(
         f"""
 Try next:
-  export KUBECONFIG={kubectl.kubeconfig}
-  {kubectl.program} get infs -w
-  {kubectl.program} explain infs.spec.engine
-  {kubectl.program} describe infs {NAME}
-  {kubectl.program} patch infs {NAME} --type merge -p '{{"spec":{{"engine":{{"kvCacheMemory":"1Mi"}}}}}}'
+  export KUBECONFIG={shlex.quote(str(kubectl.kubeconfig))}
+  export PATH="$PATH":{shlex.quote(str(kubectl.program.parent))}   # the kubectl that was built, where there is no other
+  kubectl get infs {NAME}
+  kubectl explain infs.spec.engine
+  kubectl describe infs {NAME}
+  kubectl patch infs {NAME} --type=merge -p '{{"spec":{{"engine":{{"kvCacheMemory":"1Mi"}}}}}}'
+  kubectl wait --for=condition=EngineHealthy=False infs/{NAME} --timeout=5m   # until the new pod has failed
   .venv/bin/fairlead why {NAME}                      # what that broke, and the command that mends it
   .venv/bin/fairlead cluster down                 # leaves nothing behind
 """,

@@ -68,7 +68,10 @@ LOOK = (
     ("ownerReferences", "kubectl get deployment,service,poddisruptionbudget NAME -o yaml"),
     ("answers to the operator", "kubectl describe infs NAME"),
     ("answers to the operator", "kubectl describe resourcequota"),
-    ("answers to the operator", "kubectl -n fairlead-system logs deployment/fairlead --all-containers | grep /NAME"),
+    (
+        "answers to the operator",
+        "kubectl -n fairlead-system logs -l app.kubernetes.io/component=operator --tail=-1 | grep /NAME",
+    ),
     ("config.json", "fairlead plan -f service.yaml --gpu MEMORY"),
 )
 #: How many of an engine's texts stand here; all are in failures.md.
