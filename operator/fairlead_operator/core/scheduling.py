@@ -174,5 +174,5 @@ def condition_of(manifest: Manifest, kind: str) -> dict[str, Any] | None:
 
 
 def _first_sentence(text: str) -> str:
-    """The scheduler goes on about preemption, which helps nobody."""
-    return text.partition(" preemption:")[0].strip().rstrip(".")
+    """The scheduler goes on about claims and preemption, which helps nobody."""
+    return text.partition(" preemption:")[0].removesuffix(" no new claims to deallocate,").strip().rstrip(".,")

@@ -74,8 +74,13 @@ def test_the_message_says_how_many_are_asked_free_and_where(tensor: int, capacit
     assert (verdict.reason, verdict.message) == ("InsufficientAccelerators", begin + said)
 
 
-def test_where_nodes_may_not_be_read_the_schedulers_words_stand_alone() -> None:
-    assert conditions(observed(service(), unscheduled(WORDS)))["Scheduled"].message == (
+#: Where the scheduler knows claims for devices too.
+CLAIMS = WORDS.replace(" preemption:", " no new claims to deallocate, preemption:")
+
+
+@pytest.mark.parametrize("words", [WORDS, CLAIMS])
+def test_where_nodes_may_not_be_read_the_schedulers_words_stand_alone(words: str) -> None:
+    assert conditions(observed(service(), unscheduled(words)))["Scheduled"].message == (
         "pod mistral-0 needs 1 nvidia.com/gpu: 0/4 nodes are available: 4 Insufficient nvidia.com/gpu; "
         "add or free accelerators, or ask for fewer by spec.replicas or spec.parallelism"
     )
