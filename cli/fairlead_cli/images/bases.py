@@ -34,6 +34,8 @@ NOT_INSTALLED = ("triton",)
 #: Count up when the steps of `engine` change in a way that the values above do not show.
 REVISION = 1
 OLDEST_PYTHON = (3, 11)
+#: Where a file of bytecode says how it is to be checked, in four bytes, and what says that it is not.
+_PYC_FLAGS, _UNCHECKED = 4, 1
 #: vLLM itself chooses the kernels for this processor's instructions (AVX2, AVX-512 or BF16), and only warns when they cannot be
 #: loaded; others than the chosen ones end the process with an illegal instruction.
 KERNELS_LOAD = "import torch, vllm._custom_ops; torch.ops._C.rms_norm; print('imported')"
@@ -55,7 +57,21 @@ def system(store: Store, packages: Sequence[str], result: str) -> None:
         # Where this machine gets its packages from is nobody's business in an image.
         (root / "etc/apt/sources.list").unlink(missing_ok=True)
         shutil.rmtree(root / "etc/apt/sources.list.d", ignore_errors=True)
+        settle_bytecode(root)
         python_version(root)
+
+
+def settle_bytecode(root: Path) -> None:
+    """Have bytecode hold whatever its source's time is and however slow its source is to read: pods cannot write another.
+
+    https://peps.python.org/pep-0552/
+    """
+    for file in (root / "usr/lib").rglob("*.pyc"):
+        if file.is_symlink():
+            continue  # it may lead out of the root
+        with file.open("r+b") as bytecode:
+            bytecode.seek(_PYC_FLAGS)
+            bytecode.write(_UNCHECKED.to_bytes(4, "little"))
 
 
 def apt_sources(store: Store) -> tuple[str, list[str]]:

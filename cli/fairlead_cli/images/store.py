@@ -27,6 +27,8 @@ class Store:
             **os.environ,
             "STORAGE_DRIVER": self.driver,
             "BUILDAH_ISOLATION": "chroot",
+            # https://reproducible-builds.org/specs/source-date-epoch/: passwd writes it where it would write today's date.
+            "SOURCE_DATE_EPOCH": "0",
             # The blobs of a commit pass through here: beside the storage, not in a small or memory-backed /tmp.
             "TMPDIR": str(folder),
         }
@@ -44,7 +46,14 @@ class Store:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"+ {shlex.join(command)}\n")
             log.flush()
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, check=False)
+            done = subprocess.run(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environment or self._environment,
+                check=False,
+            )
             log.write(done.stdout)
         if done.returncode:
             raise BuildFailed(f"{shlex.join(command[:1])} failed; the end of {self.log}:\n{last_lines(self.log)}")
@@ -67,8 +76,8 @@ class Store:
             if configuration:
                 self.buildah("config", *configuration, container)
             self.buildah("umount", container)
-            # No --timestamp: Debian's bytecode of the standard library is valid for its files' times only.
-            self.buildah("commit", "--quiet", "--disable-compression", container, result)
+            # The same files make the same image, whenever that is: bytecode in here must not go by its files' times.
+            self.buildah("commit", "--quiet", "--disable-compression", "--timestamp", "0", container, result)
         finally:
             self.buildah("rm", container)
 

@@ -1,7 +1,11 @@
 """What the base system is made from."""
 
+import importlib.util
+import os
+import py_compile
 from collections.abc import Sequence
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 import pytest
 
@@ -27,6 +31,32 @@ def test_an_old_python_is_refused_with_what_to_do(tmp_path: Path, version: str) 
         bases.python_version(system_with(tmp_path, version))
 
 
+@pytest.mark.parametrize("mode", [PycInvalidationMode.TIMESTAMP, PycInvalidationMode.CHECKED_HASH])
+def test_bytecode_of_the_system_holds_whatever_the_times_of_its_files(
+    tmp_path: Path, mode: PycInvalidationMode
+) -> None:
+    source = tmp_path / "usr/lib/python3/module.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("compiled = True\n", encoding="utf-8")
+    py_compile.compile(str(source), invalidation_mode=mode)
+    # Python would compile it anew: the source has another time, length and content.
+    source.write_text("compiled = False\n", encoding="utf-8")
+    os.utime(source, (0, 0))
+    outside = tmp_path / "outside.pyc"
+    outside.write_bytes(b"of this machine")
+    (source.parent / "link.pyc").symlink_to(outside)
+
+    bases.settle_bytecode(tmp_path)
+
+    spec = importlib.util.spec_from_file_location("module", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.compiled
+    assert outside.read_bytes() == b"of this machine"
+
+
 def test_a_machine_without_sources_of_its_release_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(_command: Sequence[str]) -> str:
         return ""
@@ -40,6 +70,10 @@ def test_a_machine_without_sources_of_its_release_is_told(store: Store, monkeypa
 def test_a_failed_step_ends_with_its_last_words(store: Store) -> None:
     with pytest.raises(BuildFailed, match="no space left"):
         store.run(["sh", "-c", "echo no space left >&2; exit 3"])
+
+
+def test_what_writes_dates_writes_none_of_today(store: Store) -> None:
+    assert store.run(["sh", "-c", "echo $SOURCE_DATE_EPOCH"]) == "0"
 
 
 def test_a_step_returns_what_it_printed_and_logs_it(store: Store) -> None:

@@ -83,3 +83,19 @@ def test_the_runtime_on_another_base_is_another_image() -> None:
 
     assert len(names) == 2
     assert {name.partition(":")[0] for name in names} == {"localhost/fairlead/runtime-x"}
+
+
+@pytest.mark.parametrize("name", recipes.SOURCES)
+def test_no_step_of_a_dockerfile_leaves_the_time_of_its_build(name: str) -> None:
+    steps = (recipes.ROOT / name / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "").splitlines()
+    commands = [command.strip() for step in steps if step.startswith("RUN ") for command in step[4:].split("&&")]
+    users = [command for command in commands if "useradd" in command]
+    compiled = [command for command in commands if "compileall" in command]
+
+    # useradd writes today's date into /etc/shadow; bytecode that goes by its source's time names that.
+    assert users
+    assert [command for command in users if not command.startswith("SOURCE_DATE_EPOCH=0 useradd")] == []
+    assert compiled
+    assert [command for command in compiled if "--invalidation-mode unchecked-hash" not in command] == []
+    # What pip ran before has left bytecode of its own, which is compiled anew only by force.
+    assert [command for command in compiled if "/opt/venv" in command and " -f " not in command] == []
