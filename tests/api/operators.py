@@ -59,6 +59,8 @@ class OperatorProcess:
             "FAIRLEAD_HEALTH_PORT": str(self.port),
             "FAIRLEAD_WORKERS": "4",
             "FAIRLEAD_LOG_LEVEL": "DEBUG",
+            # The client writes a kubeconfig's key into a file of its own, and one that is killed leaves it there.
+            "TMPDIR": str(self.log.parent),
             **self.environment,
         }
 
