@@ -13,6 +13,7 @@ from api import access
 from api.cluster import Manifest, conditions, eventually, service
 from api.conftest import install_crd
 from api.operators import OperatorProcess, operator_on
+from fairlead_cli.local.logs import last_lines
 from scale import audit, latency, process
 from scale.engine import engine
 from scale.ground import NAMESPACE, Ground, ground
@@ -167,7 +168,7 @@ def _restart(run: Run) -> tuple[float, list[audit.Write]]:
     running = run.operator.running
     if (code := run.operator.end()) != 0:
         how = "did not end well when asked to" if running else "had ended by itself"
-        raise RuntimeError(f"the operator {how}, with {code}; its last words:\n{_last_lines(run.operator.log)}")
+        raise RuntimeError(f"the operator {how}, with {code}; its last words:\n{last_lines(run.operator.log)}")
     run.own()
     began = time.monotonic()
     run.operator.start()
@@ -181,11 +182,6 @@ def _restart(run: Run) -> tuple[float, list[audit.Write]]:
     eventually(steady, "a look at every service", 60 + PATIENCE * len(run.names))
     took = time.monotonic() - began
     return took, run.settle()
-
-
-def _last_lines(log: Path) -> str:
-    """What it said last: the folder goes with the run."""
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
 
 
 def looks(metrics: str) -> int:

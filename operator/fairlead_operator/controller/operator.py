@@ -272,10 +272,11 @@ class Operator:
         """Every service once in so many seconds, one after the other: all at once would keep waiting what has changed."""
         while True:
             known = [place(service) for service in self.store.all(INFERENCE_SERVICES)]
-            for key in known or (None,):
-                await asyncio.sleep(self.settings.resync_seconds / max(1, len(known)))
-                if key is not None:
-                    self.queue.add(key)
+            if not known:
+                await asyncio.sleep(self.settings.resync_seconds)
+            for key in known:
+                await asyncio.sleep(self.settings.resync_seconds / len(known))
+                self.queue.add(key)
 
     async def _tick(self) -> None:
         while True:
