@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from fairlead_cli.bench.proof import PARTS, ProofRecord, totals
+from fairlead_cli.bench.proof import PARTS, Kept, ProofRecord, totals
 from fairlead_cli.benchmarks_page import FOLDER, table, where
 
 HEAD = """\
@@ -12,7 +12,7 @@ HEAD = """\
 <!-- Made by `make generate` from proof.json. -->
 
 What is tried against the operator on a real API server, etcd, controllers and scheduler, and how often it ended wrong. `make proof`
-tries what fits a CI run; `make proof-full` tries all of it, and these figures are from the run named below.
+tries what fits a CI run, `make proof-full` all of it; each part says which of them it is from.
 """
 #: What each part tries.
 PARAGRAPHS = {
@@ -49,11 +49,8 @@ def page(folder: Path) -> str:
     record = ProofRecord.model_validate_json(path.read_text(encoding="utf-8"))
     about = [
         ("data", "[proof.json](proof.json)"),
-        ("date", record.date),
         ("machine", where(record.machine)),
         ("versions", ", ".join(f"{what} {version}" for what, version in record.versions.items())),
-        ("command", f"`{record.command}`"),
-        ("took", f"{record.seconds / 60:.0f} minutes"),
     ]
     sums = totals(record.parts)
     sections = [HEAD, table(("", ""), about) + "\n"]
@@ -65,11 +62,16 @@ def page(folder: Path) -> str:
         rows.append(("**all**", f"**{sums[tried]:,}**", f"**{sums[failed]:,}**"))
         notes = "".join(f"- {note}\n" for note in record.parts[part].notes)
         sections += [
-            f"## {heading}\n\n{text}\n",
+            f"## {heading}\n\n{text}\n\n{_made(record.parts[part])}\n",
             table(("", "tried", "ended wrong"), rows) + "\n",
             *([notes] if notes else []),
         ]
     return "\n".join(sections)
+
+
+def _made(part: Kept) -> str:
+    minutes = round(part.seconds / 60)
+    return f"Tried by `{part.command}`, {part.date}, {minutes} minute{'' if minutes == 1 else 's'} with all that ran beside it."
 
 
 if __name__ == "__main__":

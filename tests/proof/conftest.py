@@ -1,5 +1,6 @@
 """The ground of tests/simulated: a whole control plane, and nodes whose kubelets are simulated. The faults have a smaller one."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,10 +8,15 @@ import pytest
 from api.conftest import admin, kubectl
 from fairlead_cli.local.controlplane import ControlPlane
 from proof import fault_ground
-from proof.results import FULL, SEEDS, Tally
+from proof.results import FULL, SEEDS, Tally, share
 from simulated.conftest import plane
 
 __all__ = ["admin", "kubectl", "plane"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process may have a share of them only."""
+    items[:] = share(items, os.environ.get("FAIRLEAD_PROOF_SHARE", ""))
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,28 @@
-"""How much is tried, and what is kept of it: FAIRLEAD_PROOF=full tries everything, FAIRLEAD_PROOF_RESULTS names a folder for figures."""
+"""How much is tried, and what is kept of it: FAIRLEAD_PROOF=full tries everything, FAIRLEAD_PROOF_RESULTS names a folder for figures.
+
+FAIRLEAD_PROOF_SHARE=2/4: the second of four processes that share what they are told to run.
+"""
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from fairlead_cli.bench.proof import PARTS, Part, Tried
 
+T = TypeVar("T")
 #: Everything, or what fits a CI run.
 FULL = os.environ.get("FAIRLEAD_PROOF") == "full"
 #: Of the mix of all faults.
 SEEDS = range(1, 21 if FULL else 2)
+
+
+def share(cases: Sequence[T], which: str) -> list[T]:
+    """Every n-th of them, so that what takes long is spread; `which` is "2/4", or nothing for all."""
+    number, _, of = which.partition("/")
+    return list(cases[int(number) - 1 :: int(of)] if which else cases)
 
 
 @dataclass

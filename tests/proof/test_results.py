@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fairlead_cli.bench import proof
-from proof.results import Tally
+from proof.results import Tally, share
 
 
 def test_what_a_part_keeps_is_what_the_record_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,7 +16,7 @@ def test_what_a_part_keeps_is_what_the_record_adds_up(tmp_path: Path, monkeypatc
 
     tally.keep()
 
-    parts = proof.read(tmp_path)
+    parts = proof.read([tmp_path])
     assert [(row.what, row.tried, row.failed) for row in parts["crash"].rows] == [("create", 2, 1), ("delete", 3, 0)]
     assert parts["crash"].notes == ("seed 7",)
     assert proof.totals(parts) == {"crash_points": 5, "crash_failures": 1}
@@ -31,7 +31,24 @@ def test_nothing_is_kept_unless_asked(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(tmp_path.iterdir()) == []
 
 
-def test_totals_alone_are_a_part(tmp_path: Path) -> None:
-    (tmp_path / "explore.json").write_text('{"explored": 40, "failures": 2}')
+def test_shares_of_a_part_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, (what, failed) in enumerate([("a mix of all", False), ("late answers", False), ("a mix of all", True)]):
+        (tmp_path / str(number)).mkdir()
+        monkeypatch.setenv("FAIRLEAD_PROOF_RESULTS", str(tmp_path / str(number)))
+        tally = Tally("faults", notes=["seeds of the mix: 1 to 20", f"found by {number}"])
+        tally.count(what, failed=failed)
+        tally.keep()
 
-    assert proof.totals(proof.read(tmp_path)) == {"explored": 40, "explore_failures": 2}
+    part = proof.read(tmp_path.iterdir())["faults"]
+
+    assert {row.what: (row.tried, row.failed) for row in part.rows} == {"a mix of all": (2, 1), "late answers": (1, 0)}
+    assert sorted(part.notes) == ["found by 0", "found by 1", "found by 2", "seeds of the mix: 1 to 20"]
+
+
+def test_every_case_is_in_one_share() -> None:
+    cases = "abcdefg"
+
+    shares = [share(cases, f"{number}/3") for number in (1, 2, 3)]
+
+    assert shares == [["a", "d", "g"], ["b", "e"], ["c", "f"]]
+    assert share(cases, "") == list(cases)

@@ -1,12 +1,13 @@
 """What the proofs tried and how often something was wrong: docs/benchmarks/proof.json, put together from what each part left.
 
 A part of tests/proof writes `NAME.json`: `{"rows": [{"what": "create: killed before a write", "tried": 7, "failed": 0}], "notes": []}`.
+Where several processes shared a part, each writes one, into a folder of its own.
 """
 
-import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Self
 
 from pydantic import Field
 
@@ -35,16 +36,32 @@ class Part(Record):
     rows: tuple[Tried, ...]
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def together(cls, shares: Sequence[Self]) -> Self:
+        """What several processes tried of it."""
+        tried: Counter[str] = Counter()
+        failed: Counter[str] = Counter()
+        for row in (row for share in shares for row in share.rows):
+            tried[row.what] += row.tried
+            failed[row.what] += row.failed
+        rows = tuple(Tried(what=what, tried=number, failed=failed[what]) for what, number in tried.items())
+        return cls(rows=rows, notes=tuple(dict.fromkeys(note for share in shares for note in share.notes)))
 
-class ProofRecord(Record):
-    """proof.json. full: all scenarios, or what fits a CI run. seconds: the whole run. A part that did not run is None."""
 
-    machine: Machine
-    versions: dict[str, str]
+class Kept(Part):
+    """A part in proof.json. full: all of it, or what fits a CI run. seconds: the run of all parts that ran beside it."""
+
     command: str
     date: str
     full: bool
     seconds: float
+
+
+class ProofRecord(Record):
+    """proof.json. A part that did not run is None in the totals. All parts are of the same machine and versions."""
+
+    machine: Machine
+    versions: dict[str, str]
     crash_points: int | None = None
     crash_failures: int | None = None
     faults: int | None = None
@@ -53,27 +70,28 @@ class ProofRecord(Record):
     explore_failures: int | None = None
     fuzzed: int | None = None
     fuzz_failures: int | None = None
-    parts: dict[str, Part]
+    parts: dict[str, Kept]
+
+    @classmethod
+    def of(cls, machine: Machine, versions: dict[str, str], ran: dict[str, Kept], before: Self | None) -> Self:
+        """With what ran now, and the other parts of the record before, unless those are of another machine or version."""
+        stay = before.parts if before and (before.machine, before.versions) == (machine, versions) else {}
+        parts = {name: {**stay, **ran}[name] for name in PARTS if name in {**stay, **ran}}
+        return cls(machine=machine, versions=versions, parts=parts, **totals(parts))
 
 
-def read(folder: Path) -> dict[str, Part]:
-    """The parts in a folder, in the order of the table. Raises pydantic's ValidationError for a file of another shape."""
-    files = {name: folder / f"{name}.json" for name in PARTS}
-    return {
-        name: _part(name, json.loads(path.read_text(encoding="utf-8"))) for name, path in files.items() if path.exists()
-    }
+def read(folders: Iterable[Path]) -> dict[str, Part]:
+    """The parts in these folders, in the order of the table. Raises pydantic's ValidationError for a file of another shape."""
+    folders = tuple(folders)
+    found: dict[str, Part] = {}
+    for name in PARTS:
+        files = [path for folder in folders if (path := folder / f"{name}.json").exists()]
+        if files:
+            found[name] = Part.together([Part.model_validate_json(path.read_text(encoding="utf-8")) for path in files])
+    return found
 
 
-def _part(name: str, kept: dict[str, Any]) -> Part:
-    """Rows, or the two totals alone: `{"explored": 40, "failures": 0}`."""
-    if "rows" in kept:
-        return Part.model_validate(kept)
-    tried, failed = PARTS[name]
-    row = {"what": "all of it", "tried": kept.get(tried), "failed": kept.get(failed, kept.get("failures"))}
-    return Part.model_validate({"rows": [row]})
-
-
-def totals(parts: dict[str, Part]) -> dict[str, int]:
+def totals(parts: Mapping[str, Part]) -> dict[str, int]:
     """Of each part that ran, by the names of the record's fields."""
     return {
         name: total
@@ -83,6 +101,5 @@ def totals(parts: dict[str, Part]) -> dict[str, int]:
     }
 
 
-def _sums(rows: Iterable[Tried]) -> tuple[int, int]:
-    rows = tuple(rows)
+def _sums(rows: Sequence[Tried]) -> tuple[int, int]:
     return sum(row.tried for row in rows), sum(row.failed for row in rows)
