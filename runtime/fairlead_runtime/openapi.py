@@ -107,8 +107,16 @@ OWN_ROUTES: Mapping[str, Schema] = {
 }
 
 
-def served(schema: Mapping[str, Any]) -> Schema:
-    """`schema`, the application's, with exactly those of its routes that the guard lets through, as the guard lets them through."""
+def served(schema: Mapping[str, Any], engine: str) -> Schema:
+    """`schema`, the application's, with exactly those of its routes that the guard lets through, as the guard lets them through.
+
+    `engine` is vLLM's version: nearly all routes are its own.
+    """
+    info = {
+        "title": "fairlead",
+        "version": engine,
+        "description": f"What one replica answers; its engine is vLLM {engine}.",
+    }
     paths: Schema = {}
     for path, method in ROUTES.items():
         verb = method.lower()
@@ -124,7 +132,7 @@ def served(schema: Mapping[str, Any]) -> Schema:
     components = dict(schema.get("components", {}))
     for kind, entries in own.items():
         components[kind] = {**components.get(kind, {}), **entries}
-    return {**schema, "paths": paths, "components": components, "security": [{"key": []}]}
+    return {**schema, "info": info, "paths": paths, "components": components, "security": [{"key": []}]}
 
 
 def _guarded(operation: Schema) -> Schema:

@@ -189,7 +189,7 @@ class Service:
         application.include_router(generate.router(text_engine))
         application.include_router(batch.router(text_engine))
         # Computed once and kept: asked for later, it would hold up every running stream for most of a second.
-        schema = openapi.served(await asyncio.to_thread(application.openapi))
+        schema = openapi.served(await asyncio.to_thread(application.openapi), self.functions.version)
         application.openapi = lambda: schema
         return application
 

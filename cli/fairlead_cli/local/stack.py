@@ -16,8 +16,8 @@ from fairlead_cli.local.progress import Progress, step
 
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "charts" / "fairlead"
-#: Where the chart is installed, and under which name.
-NAMESPACE = RELEASE = "fairlead-system"
+#: Where the chart is installed, and under which name: as the documentation does it.
+NAMESPACE, RELEASE = "fairlead-system", "fairlead"
 #: Helm waits this long for the operator to be ready.
 INSTALL_TIMEOUT = "180s"
 

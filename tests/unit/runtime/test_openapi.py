@@ -34,7 +34,7 @@ def full_application() -> FastAPI:
 
 @pytest.fixture(scope="module")
 def schema() -> Mapping[str, Any]:
-    return openapi.served(full_application().openapi())
+    return openapi.served(full_application().openapi(), "0.22.0")
 
 
 def resolved(schema: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -54,6 +54,10 @@ def references(part: Any) -> Iterator[str]:
     elif isinstance(part, list):
         for value in part:
             yield from references(value)
+
+
+def test_it_says_what_it_is_of(schema: Mapping[str, Any]) -> None:
+    assert (schema["info"]["title"], schema["info"]["version"]) == ("fairlead", "0.22.0")
 
 
 @pytest.mark.parametrize(("path", "method"), ROUTES.items())
@@ -80,7 +84,7 @@ def test_nothing_else_is_documented(schema: Mapping[str, Any]) -> None:
 
 
 def test_a_route_that_the_application_does_not_have_is_not_promised() -> None:
-    assert set(openapi.served(application(ScriptedEngine(), []).openapi())["paths"]) < set(ROUTES)
+    assert set(openapi.served(application(ScriptedEngine(), []).openapi(), "0.22.0")["paths"]) < set(ROUTES)
 
 
 def test_all_references_lead_somewhere(schema: Mapping[str, Any]) -> None:
