@@ -18,6 +18,8 @@ from fairlead_cli.local.stack import Stack
 from . import scripted_image, wrong_specs
 
 NAMESPACE = "node-tests"
+#: The keys of `served`: words that stand nowhere else, since everything that people are shown is searched for them.
+KEYS = ("planted-first-key", "planted-second-key")
 #: Seconds until an engine on two busy cores has answered, or has failed.
 ENGINE_WITHIN = 420
 
@@ -65,8 +67,8 @@ def scripted(local: Stack) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def served(kubectl: Kubectl, model: str) -> str:
-    """The address of a service that is Ready and guarded by the key `first-key`."""
-    apply(kubectl, secret("keys", keys="first-key\nsecond-key\n"))
+    """The address of a service that is Ready and guarded by `KEYS`."""
+    apply(kubectl, secret("keys", keys="".join(f"{key}\n" for key in KEYS)))
     # Less than the minute after which an engine counts as stuck, and ten times what an answer takes beside engines that start.
     serving = {"apiKeySecretRef": {"name": "keys", "key": "keys"}, "requestTimeoutSeconds": 50}
     apply(kubectl, service("speaker", model, serving=serving))

@@ -14,10 +14,10 @@ from proof.results import FULL
 from serving.load import Clients, under
 
 from . import operator_pod, pods
-from .conftest import ENGINE_WITHIN
+from .conftest import ENGINE_WITHIN, KEYS
 
 pytestmark = pytest.mark.timeout(900)
-KEY = "first-key"
+KEY = KEYS[0]
 #: Four streams and one whole answer at a time. They pause, since an engine that decodes without end leaves one that starts no CPU.
 CLIENTS = Clients(pooled=2, fresh=1, library=1, whole=1, tokens=(60, 90), scripted=False, key=KEY, pause=2)
 
@@ -109,7 +109,7 @@ def test_health_needs_no_key_and_the_metrics_are_not_on_the_serving_port(served:
 
 
 def test_every_key_of_the_secret_is_good(served: str) -> None:
-    assert post(f"{served}/generate", b'{"prompt": "a", "max_tokens": 1}', "second-key")[0] == 200
+    assert post(f"{served}/generate", b'{"prompt": "a", "max_tokens": 1}', KEYS[1])[0] == 200
 
 
 def test_the_pod_shows_its_own_metrics_beside_the_engines(served: str, kubectl: Kubectl) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "cli_env_setup",
     "configure_logging_from_args",
     "decorate_logs",
+    "get_hf_file_to_dict",
     "init_app_state",
     "make_arg_parser",
     "parse_model_prompt",
@@ -49,6 +50,7 @@ for name in (
     "entrypoints.openai.completion",
     "entrypoints.openai.chat_completion",
     "renderers.inputs.preprocess",
+    "transformers_utils.repo_utils",
     "utils.argparse_utils",
     "utils.system_utils",
     "v1.engine.exceptions",
@@ -65,6 +67,8 @@ FlexibleArgumentParser = ArgumentParser
 def make_arg_parser(parser: ArgumentParser) -> ArgumentParser:
     """The flags that the runtime renders for these tests, and those of vLLM that it reads back."""
     parser.add_argument("--model")
+    parser.add_argument("--revision")
+    parser.add_argument("--tokenizer-revision")
     parser.add_argument("--served-model-name")
     parser.add_argument("--port", type=int)
     parser.add_argument("--max-model-len", type=int)
@@ -105,6 +109,10 @@ def configure_logging_from_args(_: Namespace) -> None:
 
 def validate_parsed_serve_args(_: Namespace) -> None:
     """The parser has seen all there is."""
+
+
+def get_hf_file_to_dict(_name: str, _repository: str, _revision: str | None) -> None:
+    """The hub shows nothing: no model is read here."""
 
 
 def decorate_logs(_: str, **__: Any) -> None:
