@@ -27,7 +27,7 @@ from fairlead_cli.bench.sweep import Plan, run, words
 from fairlead_cli.bench.target import Api, Target
 
 #: A 13B without grouped queries takes 75 GiB of KV cache for 256 requests.
-LEVELS = {"7B": (1, 16, 64, 256), "13B": (1, 16, 64, 128)}
+LEVELS = {"7B": (1, 16, 64, 256), "13B": (1, 16, 64, 128), "70B": (1, 16, 64, 256)}
 EXTRA = ("--load-format=dummy",)
 
 
@@ -44,9 +44,16 @@ class Place:
         return f"{self.model}, tensor {len(self.gpus)}"
 
 
-#: By the number of GPUs: of 80 GiB where there are four, of 140 where there are two.
+#: By the number of GPUs: of 80 GiB where there are four, of 140 where there are two, and for 70B.
 PLACES = {
-    4: (Place("7B", (0,), 13.0), Place("7B", (0, 1), 6.5), Place("13B", (2,), 40.0), Place("13B", (1, 3), 20.0)),
+    4: (
+        Place("7B", (0,), 13.0),
+        Place("7B", (0, 1), 6.5),
+        Place("13B", (2,), 40.0),
+        Place("13B", (1, 3), 20.0),
+        Place("70B", (0, 1), 17.0),
+        Place("70B", (0, 1, 2, 3), 8.5),
+    ),
     2: (Place("7B", (0,), 13.0), Place("7B", (0, 1), 6.5), Place("13B", (1,), 40.0), Place("13B", (0, 1), 20.0)),
 }
 

@@ -1,7 +1,7 @@
 """How a target is fuzzed: so many examples, counted, with the work of each bounded.
 
 Two Hypothesis profiles: `proof-ci` derives its examples from the test's name, so that every run tries the same ones; `proof-full`
-(FAIRLEAD_PROOF=full) tries twenty times as many, from a seed that is printed and can be given as FAIRLEAD_PROOF_SEED.
+(FAIRLEAD_PROOF=full) tries ten times as many, from a seed that is printed and can be given as FAIRLEAD_PROOF_SEED.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )
-settings.register_profile("proof-full", settings.get_profile("proof-ci"), max_examples=20 * EXAMPLES, derandomize=False)
+settings.register_profile("proof-full", settings.get_profile("proof-ci"), max_examples=10 * EXAMPLES, derandomize=False)
 PROFILE = settings.get_profile("proof-full" if FULL else "proof-ci")
 
 #: By target: examples that were tried, and the targets that failed.
