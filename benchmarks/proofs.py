@@ -2,8 +2,8 @@
 
 proofs.py [--parts crash,faults,explore,fuzz]
 
-Writes docs/benchmarks/proof.json and proof.md, failures included; parts that are not asked for stay as they are there. The full run
-is hours of one core, and the faults wait most of theirs for the operator's own timers: they run beside the other parts, in shares.
+Writes docs/benchmarks/proof.json and proof.md, failures included; parts that are not asked for stay as they are there. In the full run
+the faults wait for the operator's own timers most of the time: they run beside the other parts, in shares.
 """
 
 import argparse
@@ -72,11 +72,11 @@ def beside(several: Sequence[Lane], results: Path) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     worst = 0
     with ExitStack() as stack:
-        running = {}
+        running = []
         for lane in several:
             log = stack.enter_context((LOGS / f"{lane.name}.log").open("w"))
-            running[lane] = stack.enter_context(started(lane, results, log.fileno()))
-        for lane, process in running.items():
+            running.append(stack.enter_context(started(lane, results, log.fileno())))
+        for lane, process in zip(several, running, strict=True):
             code = process.wait()
             print(f"{lane.name}: {last_lines(LOGS / f'{lane.name}.log', 1 if code == 0 else 20)}", flush=True)
             worst = max(worst, abs(code))
