@@ -1,6 +1,6 @@
-"""fairlead's runtime with one GPU for a replica, and with several that share each layer: runs where the GPUs are, see README.md.
+"""fairlead's runtime with one GPU for a replica, or two, and with more that share each layer: runs where the GPUs are, see README.md.
 
-parallel_gpu.py --output FILE [--gpus 2] [--models 7B,13B] [--rounds N] [--seconds S]. Both models' servers are measured at the same
+parallel_gpu.py --output FILE [--gpus 2] [--models 7B,13B | 70B] [--rounds N] [--seconds S]. Two models' servers are measured at the same
 time, but never two that share a GPU. The servers of a model stand beside each other, so that rounds alternate.
 """
 
@@ -28,6 +28,7 @@ from fairlead_cli.bench.target import Api, Target
 
 #: A 13B without grouped queries takes 75 GiB of KV cache for 256 requests.
 LEVELS = {"7B": (1, 16, 64, 256), "13B": (1, 16, 64, 128), "70B": (1, 16, 64, 256)}
+CALLED = {"7B": "Mistral 7B", "13B": "Llama 2 13B", "70B": "Llama 3 70B"}
 EXTRA = ("--load-format=dummy",)
 
 
@@ -60,7 +61,7 @@ PLACES = {
 
 @dataclass
 class Measured:
-    """One model's servers, the one with fewest GPUs first."""
+    """One model's servers, the one with fewest GPUs first: it is what the others are compared with."""
 
     places: Sequence[Place]
     servers: Sequence[Server]
@@ -84,7 +85,7 @@ class Measured:
             for at in order if number % 2 else reversed(order):
                 self._ask_alone(at, level, number, alone)
         if number % 2 == 0:
-            # What two replicas of one GPU give at the whole.
+            # What two replicas of the fewest GPUs give at the whole.
             for level in {level // 2 for level in levels if level > 1} - set(levels):
                 self._ask_alone(0, level, number, alone)
 
@@ -101,7 +102,7 @@ class Measured:
             pairs = [(mine.tok_s, other.tok_s) for mine, other in zip(seen, one, strict=False)]
             against = ratio(pairs) if pairs and place is not self.places[0] else None
             compared = {"ratio": against.median, "interval": (against.low, against.high)} if against else {}
-            half = self.results.get((self.places[0], level // 2)) if len(place.gpus) == 1 and level > 1 else None
+            half = self.results.get((place, level // 2)) if place is self.places[0] and level > 1 else None
             found.append(
                 ParallelRow.model_validate({
                     "model": place.model,
@@ -168,7 +169,7 @@ def recorded(
         command=" ".join(["benchmarks/parallel_gpu.py", *sys.argv[1:]]).partition(" --output")[0],
         date=today(),
         workload=Workload(
-            model="shapes of Mistral 7B and Llama 2 13B in bfloat16, dummy weights",
+            model=f"{' and '.join(CALLED[model] for model in asked.models.split(','))} by shape, in bfloat16 with dummy weights",
             input_tokens=IN,
             output_tokens=OUT,
             flags=tuple(flags),

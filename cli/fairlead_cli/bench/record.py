@@ -208,8 +208,9 @@ class PlanRecord(Record):
 
 
 class ParallelRow(Compared):
-    """fairlead's runtime with `tensor` GPUs that share each layer, at one concurrency. kv_cache_gib: on each GPU. ratio: by what one GPU gave in
-    the same rounds. two_replicas_tok_s: twice what one GPU gave at half the concurrency, which is what two replicas give. Medians.
+    """fairlead's runtime with `tensor` GPUs that share each layer, at one concurrency. kv_cache_gib: on each GPU. ratio: by what
+    the fewest GPUs gave in the same rounds, one where the model fits. two_replicas_tok_s: twice what those gave at half the concurrency, which
+    is what two replicas give. Medians.
     """
 
     model: str
@@ -225,7 +226,7 @@ class ParallelRow(Compared):
 
 
 class ParallelRecord(Measured):
-    """parallel-gpu.json: one GPU and several for a replica."""
+    """parallel-gpu.json and parallel-gpu-70b.json: one GPU, or two, and more for a replica."""
 
     rows: tuple[ParallelRow, ...]
     startups: tuple[Startup, ...] = ()

@@ -5,7 +5,7 @@ The page is written by hand; what stands between `<!-- figures: NAME -->` and `<
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +14,13 @@ from fairlead_cli.benchmarks_page import table
 from fairlead_cli.profiles_page import figures
 
 PAGE = Path("docs/tuning.md")
-PARALLEL: Final = Path("docs/benchmarks/parallel-gpu.json")
+PARALLEL: Final = (Path("docs/benchmarks/parallel-gpu.json"), Path("docs/benchmarks/parallel-gpu-70b.json"))
 _BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 #: Phases of a start that are worth a column.
 _PHASES: Final = ("load", "imports", "compile", "capture")
 
 
-def filled(page: str, record: RuntimeRecord, parallel: ParallelRecord) -> str:
+def filled(page: str, record: RuntimeRecord, parallel: Sequence[ParallelRecord]) -> str:
     """The page with each block made anew. Raises KeyError for a block that nobody makes."""
 
     def made(name: str) -> str:
@@ -79,26 +79,29 @@ def _starting(record: RuntimeRecord) -> str:
     )
 
 
-def _parallel(record: ParallelRecord) -> str:
-    """Levels that were asked of one GPU and of two; what two replicas give stands with the one GPU."""
-    one = {(row.model, row.concurrency): row for row in record.rows if row.tensor == 1}
-    rows = []
-    for row in sorted(record.rows, key=lambda each: (int(each.model.rstrip("B")), each.concurrency)):
-        if row.tensor == 1 or (row.model, row.concurrency) not in one:
+def _parallel(records: Sequence[ParallelRecord]) -> str:
+    """Levels that were asked of the fewest GPUs and of twice as many; what two replicas give stands with the fewest."""
+    rows = [row for record in records for row in record.rows]
+    least = {model: min(row.tensor for row in rows if row.model == model) for model in {row.model for row in rows}}
+    few = {(row.model, row.concurrency): row for row in rows if row.tensor == least[row.model]}
+    found = []
+    for row in sorted(rows, key=lambda each: (int(each.model.rstrip("B")), each.concurrency)):
+        if row.tensor == least[row.model] or (row.model, row.concurrency) not in few:
             continue
-        single = one[row.model, row.concurrency]
-        two = single.two_replicas_tok_s
-        cells = (
-            f"{single.tok_s:,.0f}",
-            f"{row.tok_s:,.0f}",
+        fewer = few[row.model, row.concurrency]
+        two = fewer.two_replicas_tok_s
+        found.append((
+            row.model,
+            str(row.concurrency),
+            f"{fewer.tensor} -> {row.tensor}",
+            f"{fewer.tok_s:,.0f} -> {row.tok_s:,.0f}",
             f"{row.ratio or 0:.2f}",
             "" if two is None else f"{two:,.0f}",
-        )
-        between = f"{single.inter_token_p50_ms:.1f} -> {row.inter_token_p50_ms:.1f} ms"
-        rows.append((row.model, str(row.concurrency), *cells, between))
+            f"{fewer.inter_token_p50_ms:.1f} -> {row.inter_token_p50_ms:.1f} ms",
+        ))  # fmt: skip
     return table(
-        ("model", "requests at a time", "one GPU, tokens/s", "`tensor: 2`", "times", "two replicas of one GPU", "between tokens, p50"),
-        rows,
+        ("model", "requests at a time", "`tensor`", "tokens/s", "times", "two replicas of the fewer", "between tokens, p50"),
+        found,
     )  # fmt: skip
 
 
@@ -113,5 +116,5 @@ if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
     measured = figures()
     if measured:
-        parallel = ParallelRecord.model_validate_json(PARALLEL.read_bytes())
+        parallel = [ParallelRecord.model_validate_json(path.read_bytes()) for path in PARALLEL]
         target.write_text(filled(target.read_text(encoding="utf-8"), measured, parallel), encoding="utf-8")
