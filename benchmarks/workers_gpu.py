@@ -120,6 +120,8 @@ class Seen:
                 self.unready = time.monotonic()
             if server.process.poll() is not None:
                 self.ended = time.monotonic()
+                # It may have been ready when it was asked last.
+                self.unready = self.unready or self.ended
             time.sleep(0.02)
 
 

@@ -96,8 +96,9 @@ def children_after(writes: Sequence[Write], names: Sequence[str], operator: str,
         service = write.name[:length]
         if service not in wanted:
             continue
-        if write.resource == "inferenceservices" and write.verb == "create" and write.code < 300:
-            born[service] = write.done
+        if write.resource == "inferenceservices" and write.verb == "create":
+            if write.code < 300 or write.code == GAVE_UP:
+                born[service] = write.done
         elif write.user == operator and write.resource in kinds:
             if write.created:
                 grown[service].setdefault(write.resource, write.done)

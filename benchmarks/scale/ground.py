@@ -22,8 +22,9 @@ from simulated.ground import WITHOUT_ENDPOINTS, simulated
 #: Everything lies in it.
 NAMESPACE: Final = "scale"
 GPU: Final = "nvidia.com/gpu"
-#: Of a simulated node: fewer and larger nodes than real ones, so that their heartbeats are not what is measured.
-ACCELERATORS: Final = 64
+#: Of a simulated node: fewer and larger nodes than real ones, so that their heartbeats are not what is measured. With 64 each, those of
+#: the nodes of 5,000 services were more than a quarter of all writes.
+ACCELERATORS: Final = 512
 #: Accelerators for each service: one that runs, one more while its pod is replaced, and some to spare.
 ROOM: Final = 2.25
 #: What the programs are told, beside fairlead's defaults for a local control plane; it stands in the data.
@@ -49,6 +50,10 @@ SCHEDULER: Final[Manifest] = {
 PATIENCE: Final = 120.0
 #: Objects per page of a list.
 PAGE: Final = 500
+#: Answers of a server that is busy, and of one that has dropped a listing's snapshot: it is asked again.
+BUSY: Final = frozenset({410, 429, 500, 503, 504})
+#: How often one request is asked again, with a second between, before the run is given up.
+TRIES: Final = 120
 
 
 def flags() -> tuple[str, ...]:
@@ -66,18 +71,18 @@ class Ground:
     http: httpx.Client
     kubectl: Kubectl
 
-    def create(self, path: str, manifest: Manifest) -> Manifest:
+    def create(self, path: str, manifest: Manifest) -> None:
         """POST. Raises httpx.HTTPStatusError."""
-        answer: Manifest = self.http.post(path, json=manifest).raise_for_status().json()
-        return answer
+        # There already: a try that was given up did it.
+        patiently(lambda: self.http.post(path, json=manifest), done=frozenset({409}))
 
     def patch(self, path: str, body: Manifest) -> None:
         """JSON merge patch. Raises httpx.HTTPStatusError."""
         kind = {"Content-Type": "application/merge-patch+json"}
-        self.http.patch(path, content=json.dumps(body), headers=kind).raise_for_status()
+        patiently(lambda: self.http.patch(path, content=json.dumps(body), headers=kind))
 
     def items(self, path: str) -> Iterator[Manifest]:
-        """All objects of a collection, page by page."""
+        """All objects of a collection, page by page. Raises httpx.HTTPStatusError, also when it takes the server too long."""
         asked: dict[str, Any] = {"limit": PAGE}
         while True:
             page = self.http.get(path, params=asked).raise_for_status().json()
@@ -93,14 +98,41 @@ class Ground:
         """
         deadline = time.monotonic() + seconds
         pause = max(1.0, number / 100)
-        while (found := sum(well(item) for item in self.items(path))) < number:
+        while (found := self._well(path, well)) < number:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {seconds:.0f} s {found} of {number} {path.rpartition('/')[2]} are well")
             time.sleep(pause)
 
+    def _well(self, path: str, well: Callable[[Manifest], bool]) -> int:
+        """How many are; none while the server is too busy to say."""
+        try:
+            return sum(well(item) for item in self.items(path))
+        except httpx.HTTPStatusError as refused:
+            if refused.response.status_code not in BUSY:
+                raise
+        except httpx.TransportError:
+            pass
+        return 0
+
     def metrics(self) -> str:
         """The API server's own."""
         return self.http.get("/metrics").raise_for_status().text
+
+
+def patiently(ask: Callable[[], httpx.Response], *, done: frozenset[int] = frozenset()) -> None:
+    """Ask until it is answered by more than a busy server; `done`: answers that are as good as 200. Raises httpx.HTTPError."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            answer = ask()
+            if answer.status_code in done:
+                return
+            if answer.status_code not in BUSY or not tries_left:
+                answer.raise_for_status()
+                return
+        except httpx.TransportError:
+            if not tries_left:
+                raise
+        time.sleep(1)
 
 
 @contextlib.contextmanager
@@ -133,7 +165,7 @@ def sharing_an_address(stages: tuple[Manifest, ...]) -> list[Manifest]:
 
 def node(number: int) -> Manifest:
     """One node that exists in the API alone."""
-    amounts = {"cpu": "4k", "memory": "64Ti", "pods": "1k", GPU: str(ACCELERATORS)}
+    amounts = {"cpu": "4k", "memory": "64Ti", "pods": "8k", GPU: str(ACCELERATORS)}
     name = f"node-{number:04}"
     return {
         "apiVersion": "v1",

@@ -130,3 +130,14 @@ def test_a_child_whose_creation_the_operator_gave_up_waiting_for_counts_from_the
     ]
 
     assert children_after(writes, ["s1", "s2"], "operator", KINDS) == [7.0, 4.0]
+
+
+def test_a_service_whose_creation_was_given_up_and_done_counts_from_then() -> None:
+    writes = [
+        write("inferenceservices", "s1", 10.0, user="admin", verb="create", code=504),
+        write("inferenceservices", "s1", 11.0, user="admin", verb="create", code=409),
+        write("services", "s1", 11.0),
+        write("deployments", "s1", 12.0),
+    ]
+
+    assert children_after(writes, ["s1"], "operator", KINDS) == [2.0]
