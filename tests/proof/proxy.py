@@ -23,6 +23,7 @@ Requests of a killed operator that the proxy has forwarded are carried through, 
 """
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -172,13 +173,16 @@ class Proxy:
         return list(self._asking.values())
 
     async def _tell(self, resource: str, events: Sequence[Manifest], end: bool) -> int:  # noqa: FBT001
-        there = [watch for watch in self._watches if watch.request.target.resource == resource]
-        for watch in there:
-            for event in events:
-                await watch.say(event)
+        told = 0
+        for watch in [watch for watch in self._watches if watch.request.target.resource == resource]:
+            # Who watched may have gone, and nobody here has noticed yet.
+            with contextlib.suppress(ConnectionError):
+                for event in events:
+                    await watch.say(event)
+                told += 1
             if end:
                 watch.task.cancel()
-        return len(there)
+        return told
 
     def _run(self) -> None:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from api.cluster import eventually
 from fairlead_cli.local.credentials import Credentials
@@ -189,6 +189,21 @@ def test_a_watch_is_cut_in_the_middle(client: httpx.Client, proxy: Proxy, upstre
         upstream.say(line("one") + line("cut"))
         with pytest.raises(httpx.TransportError):
             list(answer.iter_lines())
+
+
+def test_a_watcher_that_has_gone_unnoticed_is_not_told(
+    client: httpx.Client, proxy: Proxy, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object) -> None:
+        raise ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(web.StreamResponse, "write", gone)
+    with client.stream("GET", PODS, params={"watch": "true"}):
+        eventually(lambda: proxy.watched("pods") == 1, "the watch")
+
+        assert proxy.tell("pods", EXPIRED, end=True) == 0
+
+        eventually(lambda: proxy.watched("pods") == 0, "the end of the watch")
 
 
 def test_the_test_adds_events_and_ends_watches(client: httpx.Client, proxy: Proxy, upstream: Upstream) -> None:
