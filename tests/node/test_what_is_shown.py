@@ -34,7 +34,7 @@ SIGNS = {
     "the log of the engine that died": "",
     "the engine's metrics": "fairlead_requests_total",
     "the engine's state": '"phase"',
-    "the operator's log": "InferenceService",
+    "the operator's log": "reconciled",
     "the operator's metrics": "fairlead_leader",
     "the kubelet's pods": '"terminated":',
     "the audit log": "audit.k8s.io",
