@@ -9,6 +9,15 @@ from api.operators import OperatorProcess
 pytestmark = pytest.mark.usefixtures("operator")
 
 
+#: Looks at a service that went well.
+DONE = 'fairlead_reconcile_duration_seconds_count{outcome="Done"}'
+
+
+def seen(kubectl: Kubectl) -> Manifest:
+    """The service, with a status."""
+    return {"status": {}, **(kubectl.get("infs", "mistral") or {})}
+
+
 def condition(kubectl: Kubectl, kind: str) -> Manifest:
     """One condition, {} while it is not there."""
     return conditions(kubectl.get("infs", "mistral")).get(kind, {})
@@ -115,6 +124,27 @@ def test_the_last_failure_outlives_its_pod(kubectl: Kubectl) -> None:
 
     eventually(lambda: not (kubectl.get("infs", "mistral") or {})["status"].get("replicaStates"), "no pods")
     assert (kubectl.get("infs", "mistral") or {})["status"]["lastFailure"]["code"] == "OutOfGPUMemory"
+
+
+def test_a_service_whose_last_pod_went_is_not_written_at_the_next_look(
+    kubectl: Kubectl, operator: OperatorProcess
+) -> None:
+    """The API server takes an emptied list out of the status: it is as if no pod had ever been there."""
+    kubectl.apply(service())
+    pod = pods.make(kubectl, "mistral", "a")
+    eventually(lambda: seen(kubectl)["status"].get("replicaStates"), "the pod")
+    kubectl.delete("pod", pod, gracePeriodSeconds=0)
+    eventually(lambda: not seen(kubectl)["status"].get("replicaStates"), "no pods")
+    looks = operator.metric(DONE) or 0
+
+    kubectl("annotate", "infs/mistral", "look=again")
+    written = seen(kubectl)
+    eventually(lambda: (operator.metric(DONE) or 0) > looks, "another look")
+    kubectl("annotate", "infs/mistral", "look-")
+    eventually(lambda: (operator.metric(DONE) or 0) > looks + 1, "one look more")
+
+    assert "replicaStates" not in written["status"]
+    assert seen(kubectl)["status"] == written["status"]
 
 
 def test_a_pod_without_a_node(kubectl: Kubectl) -> None:

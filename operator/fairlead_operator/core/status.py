@@ -62,6 +62,9 @@ def build_status(snapshot: Snapshot, outcome: Resolved | Rejection, seen: Observ
         replica_states=_replica_states(seen),
     )
     dumped = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if not status.replica_states:
+        # The API server takes an emptied list out, whoever applies an empty one: that would have to be written twice.
+        del dumped["replicaStates"]
     reported = (
         _reports(state) if state else {key: previous[key] for key in ("model", "memory", "engine") if key in previous}
     )
