@@ -24,9 +24,12 @@ def causes(answer: Answer) -> set[str]:
 
 
 def _field(cause: dict[str, Any]) -> str:
-    """Of a number with the wrong format only the message says where it is, with its last word; of a choice of types, in quotes."""
+    """Of a number with the wrong format only the message says where it is, with its last word; of a choice of types, in quotes.
+
+    With a dot before it, it is the path by which the scale subresource finds its number.
+    """
     if cause["field"] != "<nil>":
-        return str(cause["field"])
+        return str(cause["field"]).removeprefix(".")
     message = str(cause["message"])
     chosen = _CHOICE.search(message)
     return chosen[1] if chosen else message.rpartition(" ")[2]
