@@ -94,13 +94,14 @@ def test_a_copy_of_a_child_that_names_the_same_owner_is_deleted(kubectl: Kubectl
         ("deployment", {"spec": {"replicas": 7}}, lambda obj: obj["spec"]["replicas"] == 2),
         ("deployment", {"metadata": {"labels": {"fairlead.dev/service": None}}}, lambda obj: OURS.split("=", maxsplit=1)[0] in obj["metadata"]["labels"] and "fairlead.dev/service" in obj["metadata"]["labels"]),
         ("service", {"spec": {"selector": {"fairlead.dev/service": "other"}}}, lambda obj: obj["spec"]["selector"] == {"fairlead.dev/service": "mistral"}),
+        ("service", {"spec": {"ports": [{"name": "http", "port": 81, "targetPort": "http"}]}}, lambda obj: [(port["name"], port["port"]) for port in obj["spec"]["ports"]] == [("http", 80)]),
         ("service", {"metadata": {"labels": {"app.kubernetes.io/managed-by": "someone"}}}, lambda obj: obj["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "fairlead"),
         ("poddisruptionbudget", {"spec": {"maxUnavailable": 2}}, lambda obj: obj["spec"]["maxUnavailable"] == 1),
         ("networkpolicy", {"spec": {"ingress": [{}]}}, lambda obj: [[entry["port"] for entry in rule.get("ports", [])] for rule in obj["spec"]["ingress"]] == [[8000], [9090]]),
         ("configmap", {"metadata": {"labels": {"app.kubernetes.io/part-of": None}}}, lambda obj: obj["metadata"]["labels"].get("app.kubernetes.io/part-of") == "fairlead"),
         ("controllerrevision", {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}}, lambda obj: obj["metadata"]["labels"].get("app.kubernetes.io/managed-by") == "fairlead"),
     ],
-    ids=["replicas", "lost label", "selector", "label that hides it from the watch", "budget", "a policy that opens everything", "lost label of an immutable ConfigMap", "label that hides a revision from the watch"],
+    ids=["replicas", "lost label", "selector", "another number for its port", "label that hides it from the watch", "budget", "a policy that opens everything", "lost label of an immutable ConfigMap", "label that hides a revision from the watch"],
 )  # fmt: skip
 def test_an_edited_child_is_brought_back(kubectl: Kubectl, kind: str, patch: Manifest, read: Any) -> None:
     kubectl.apply(service(replicas=2))
@@ -124,6 +125,7 @@ _BESIDE = {"name": "beside", "image": "example.com/beside:1"}
         pytest.param(f"{_POD}/volumes/0", {"name": "host", "hostPath": {"path": "/"}}, id="a volume"),
         pytest.param(f"{_POD}/containers/0/env/-", {"name": "VLLM_API_KEY", "value": "x"}, id="a variable"),
         pytest.param(f"{_POD}/containers/0/volumeMounts/-", {"name": "tmp", "mountPath": "/x"}, id="a mount"),
+        pytest.param(f"{_POD}/containers/0/ports/0/containerPort", 8001, id="another number for a port"),
     ],
 )  # fmt: skip
 def test_what_was_added_to_the_pods_is_removed(kubectl: Kubectl, path: str, value: Any) -> None:

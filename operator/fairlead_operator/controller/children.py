@@ -13,7 +13,7 @@ from fairlead_operator.controller.kinds import CONFIG_MAPS, INFERENCE_SERVICES, 
 from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError, namespace_ends
 from fairlead_operator.controller.store import Key, Place, Store, place, uid
 from fairlead_operator.core import names
-from fairlead_operator.core.intent import additions, differs
+from fairlead_operator.core.intent import additions, differs, in_the_way
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.prune import surplus
 from fairlead_operator.core.rejection import name_taken, refused_by_api_server
@@ -116,6 +116,8 @@ class Children:
             raise refused
         try:
             written = live
+            if live is not None and (ports := in_the_way(manifest, live)):
+                written = slim(await self.cluster.rewrite(kind, live, ports))
             if written is None or why is not None:
                 written = slim(await self.cluster.apply(manifest, uid(live) if live else None))
             if strange := additions(manifest, written):

@@ -161,18 +161,24 @@ class Cluster:
 
     async def remove(self, kind: Kind, obj: Manifest, pointers: Sequence[str]) -> Manifest:
         """Take parts out of exactly this version of an object (409 otherwise), one after the other."""
+        return await self._edit(kind, obj, [{"op": "remove", "path": pointer} for pointer in pointers])
+
+    async def rewrite(self, kind: Kind, obj: Manifest, parts: Mapping[str, Any]) -> Manifest:
+        """Give parts of exactly this version of an object (409 otherwise) other values, by JSON pointer."""
+        return await self._edit(kind, obj, [{"op": "replace", "path": at, "value": part} for at, part in parts.items()])
+
+    async def _edit(self, kind: Kind, obj: Manifest, operations: Sequence[Manifest]) -> Manifest:
         # A failed `test` would be answered with 422, like content that is refused; another version is a conflict.
         version = {"op": "replace", "path": "/metadata/resourceVersion", "value": obj["metadata"]["resourceVersion"]}
-        body = [version, *({"op": "remove", "path": pointer} for pointer in pointers)]
-        removed: Manifest = await self._request(
+        edited: Manifest = await self._request(
             "PATCH",
             kind,
             kind.path(*place(obj)),
-            body=body,
+            body=[version, *operations],
             query={"fieldManager": names.FIELD_MANAGER},
             content="application/json-patch+json",
         )
-        return removed
+        return edited
 
     async def replace(self, kind: Kind, body: Manifest) -> Manifest:
         """PUT an object; its resourceVersion guards against a concurrent change (409)."""

@@ -1,6 +1,6 @@
 """Whether applying an intent would change anything: 20 resyncs of an unchanged object make no write."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from fairlead_operator.api.fields import amount
@@ -53,6 +53,36 @@ def _strangers(ours: Manifest, live: Manifest, lists: Sequence[tuple[str, str]],
         for index, item in reversed(list(enumerate(live.get(part) or ())))
         if item[key] not in known
     ]
+
+
+def in_the_way(intent: Manifest, live: Manifest) -> dict[str, list[Manifest]]:
+    """JSON pointers to lists of ports that keep the intent from being applied, each with what it has to be before.
+
+    The API server merges ports by their number, and no two may have one name: where somebody gave a port of ours another number, it
+    would add ours beside it and refuse that, as if the intent were wrong.
+    """
+    found: dict[str, list[Manifest]] = {}
+    for pointer, ours, theirs in _ports(intent, live):
+        numbers = {port["name"]: _number(port) for port in ours}
+        if any(_number(port) != numbers.get(port.get("name", ""), _number(port)) for port in theirs):
+            found[pointer] = ours
+    return found
+
+
+def _ports(intent: Manifest, live: Manifest) -> Iterator[tuple[str, list[Manifest], list[Manifest]]]:
+    """Those of a Service, and those of each container of ours."""
+    spec = intent.get("spec") or {}
+    if intent.get("kind") == "Service":
+        yield "/spec/ports", spec.get("ports") or [], live["spec"].get("ports") or []
+    elif "template" in spec:
+        known = {item["name"]: item.get("ports") or [] for item in spec["template"]["spec"]["containers"]}
+        for index, container in enumerate(live["spec"]["template"]["spec"].get("containers") or ()):
+            pointer = f"{_POD}/containers/{index}/ports"
+            yield pointer, known.get(container["name"], []), container.get("ports") or []
+
+
+def _number(port: Manifest) -> tuple[Any, str]:
+    return port.get("port", port.get("containerPort")), port.get("protocol", "TCP")
 
 
 #: What is added in there opens a port or chooses other pods, and what is taken away changes the meaning of the rest: compared whole.

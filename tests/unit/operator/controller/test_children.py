@@ -1,5 +1,6 @@
 """What is applied, what is skipped, and what a refusal means. The API server's own part is proved in tests/api."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ class Server:
         self.objects: dict[Kind, dict[str, Any] | None] = {INFERENCE_SERVICES: SERVICE, DEPLOYMENTS: None}
         self.applied: list[str | None] = []
         self.removed: list[tuple[str, list[str]]] = []
+        self.rewritten: list[tuple[str, list[str], int]] = []
         self.asked: list[Kind] = []
         self.refuses: ApiError | None = None
         self.makes = live()
@@ -52,6 +54,10 @@ class Server:
         if self.refuses:
             raise self.refuses
         return self.makes
+
+    async def rewrite(self, kind: Kind, manifest: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+        self.rewritten.append((manifest["metadata"]["resourceVersion"], list(parts), len(self.applied)))
+        return live()
 
     async def remove(self, kind: Kind, manifest: dict[str, Any], pointers: list[str]) -> dict[str, Any]:
         self.removed.append((manifest["metadata"]["resourceVersion"], pointers))
@@ -150,6 +156,23 @@ async def test_it_is_removed_after_what_was_changed_beside_it(children: Children
     await children.bring_about(SERVICE, [WITH_PODS])
 
     assert (server.applied, server.removed) == (["d"], [("8", ["/spec/template/spec/containers/1"])])
+
+
+async def test_a_port_with_another_number_is_put_right_before_the_intent_is_applied(
+    children: Children, server: Server
+) -> None:
+    """Which would be refused for two ports of one name."""
+    wanted = deepcopy(WITH_PODS)
+    wanted["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"name": "http", "containerPort": 8000}]
+    changed = live(spec=deepcopy(wanted["spec"]))
+    changed["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"] = 8001
+    children.store.observe(DEPLOYMENTS, changed)
+    server.makes = live(spec=wanted["spec"])
+
+    await children.bring_about(SERVICE, [wanted])
+
+    assert server.rewritten == [("7", ["/spec/template/spec/containers/0/ports"], 0)]
+    assert server.applied == ["d"]
 
 
 async def test_a_server_that_adds_something_itself_is_asked_once(children: Children, server: Server) -> None:

@@ -120,6 +120,17 @@ async def test_parts_are_removed_from_exactly_the_version_that_is_known(cluster:
     ]
 
 
+async def test_parts_are_rewritten_in_exactly_the_version_that_is_known(cluster: Cluster, wire: Wire) -> None:
+    wire.answers = [(200, obj(), {})]
+
+    await cluster.rewrite(PODS, obj(resourceVersion="7"), {"/spec/ports": [{"port": 80}]})
+
+    assert wire.requests[0][3] == [
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
+        {"op": "replace", "path": "/spec/ports", "value": [{"port": 80}]},
+    ]
+
+
 def test_no_write_can_happen_after_another_may_have_taken_over() -> None:
     """It is checked up to RENEW_DEADLINE after a renewal, takes at most WRITE_TIMEOUT, and others wait DURATION."""
     assert RENEW_DEADLINE + WRITE_TIMEOUT <= DURATION

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.core.intent import additions, differs
+from fairlead_operator.core.intent import additions, differs, in_the_way
 from fairlead_operator.core.names import Manifest
 from unit.operator.builders import service
 
@@ -157,3 +157,36 @@ def test_what_was_added_to_the_pods_is_found(live: Manifest, expected: list[str]
 
 def test_no_child_has_additions_of_its_own() -> None:
     assert [additions(manifest, deepcopy(manifest)) for manifest in service().replicas(2).objects] == [[]] * 5
+
+
+SERVICE = service().child("Service")
+PORT = {"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}
+
+
+@pytest.mark.parametrize(
+    ("ports", "expected"),
+    [
+        pytest.param([PORT], {}, id="as it is to be"),
+        pytest.param([{**PORT, "port": 81}], {"/spec/ports": [PORT]}, id="another number"),
+        pytest.param([{**PORT, "protocol": "UDP"}], {"/spec/ports": [PORT]}, id="another protocol"),
+        pytest.param([PORT, {"name": "more", "port": 9000}], {}, id="one more of another name"),
+        pytest.param([{**PORT, "name": "other"}], {}, id="another name: the API server gives it ours"),
+        pytest.param([], {}, id="none"),
+    ],
+)
+def test_a_port_of_ours_with_another_number_is_in_the_way(ports: list[Any], expected: Any) -> None:
+    assert in_the_way(SERVICE, {**SERVICE, "spec": {**SERVICE["spec"], "ports": ports}}) == expected
+
+
+def test_so_it_is_in_a_container_of_ours_and_in_no_other() -> None:
+    live = _live()
+    containers = live["spec"]["template"]["spec"]["containers"]
+    ours = INTENT["spec"]["template"]["spec"]["containers"][0]["ports"]
+    containers[0]["ports"] = [{**ours[0], "containerPort": 1}, *ours[1:]]
+    containers.insert(0, {"name": "beside", "ports": [{"name": ours[0]["name"], "containerPort": 2}]})
+
+    assert in_the_way(INTENT, live) == {"/spec/template/spec/containers/1/ports": ours}
+
+
+def test_no_child_is_in_its_own_way() -> None:
+    assert [in_the_way(manifest, deepcopy(manifest)) for manifest in service().replicas(2).objects] == [{}] * 5
