@@ -23,7 +23,7 @@ async def test_the_cheaper_response_path_is_put_in_place(monkeypatch: pytest.Mon
         done.append("state")
 
     engine = SimpleNamespace(get_supported_tasks=tasks, model_config=None)
-    functions = SimpleNamespace(build_app=lambda *_: FastAPI(), init_app_state=init)
+    functions = SimpleNamespace(build_app=lambda *_: FastAPI(), init_app_state=init, version="0.22.0")
     nothing: Any = None
     service = Service(engine, nothing, functions, nothing, nothing, nothing, nothing)  # type: ignore[arg-type]
 
