@@ -33,7 +33,7 @@ from fairlead_operator.core.refusal import Refusal, is_told, refusal
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Defaults, Resolved, resolve
 from fairlead_operator.core.seen import Snapshot
-from fairlead_operator.core.status import build_status
+from fairlead_operator.core.status import build_status, is_news
 from fairlead_operator.core.transitions import events
 
 #: How long the watches may take to show our own writes before status is written on the responses alone, in seconds.
@@ -167,7 +167,7 @@ class Reconciler:
         seen = observe(snapshot, outcome)
         previous = service.get("status") or {}
         status = build_status(snapshot, outcome, seen)
-        if status != previous:
+        if is_news(status, previous):
             await self._write_status(service, status)
             changes = [*changes, "status"]
             for event in events(previous, status):

@@ -63,7 +63,6 @@ def build_status(snapshot: Snapshot, outcome: Resolved | Rejection, seen: Observ
     )
     dumped = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     if not status.replica_states:
-        # The API server takes an emptied list out, whoever applies an empty one: that would have to be written twice.
         del dumped["replicaStates"]
     reported = (
         _reports(state) if state else {key: previous[key] for key in ("model", "memory", "engine") if key in previous}
@@ -74,6 +73,14 @@ def build_status(snapshot: Snapshot, outcome: Resolved | Rejection, seen: Observ
     reported = {**reported, "memory": sizes} if sizes else {k: v for k, v in reported.items() if k != "memory"}
     intent: dict[str, Any] = _plain_times({**dumped, **reported})
     return intent
+
+
+def is_news(status: Mapping[str, Any], previous: Mapping[str, Any]) -> bool:
+    """Whether a status has to be written over the previous one.
+
+    What the API server leaves of a list whose last item is taken out is nothing, null or an empty list: no write would change it.
+    """
+    return status != {name: value for name, value in previous.items() if value or name != "replicaStates"}
 
 
 def _generated(service: Mapping[str, Any]) -> str | None:

@@ -80,7 +80,8 @@ def _still(value: Any) -> Any:
         return {
             name: "ANY" if name in CHANCE and isinstance(each, str) else _still(each)
             for name, each in value.items()
-            if name not in MOVING
+            # Of an emptied list the API server leaves an empty one, or none.
+            if name not in MOVING and (each or name != "replicaStates")
         }
     return [_still(each) for each in value] if isinstance(value, list) else value
 

@@ -11,7 +11,7 @@ from fairlead_operator.api.status import Status
 from fairlead_operator.core.build.pod import template_hash
 from fairlead_operator.core.observe import observe
 from fairlead_operator.core.seen import EngineState, Snapshot
-from fairlead_operator.core.status import build_status, cut
+from fairlead_operator.core.status import build_status, cut, is_news
 from unit.operator.builders import NOW, PodBuilder, ServiceBuilder, crashed, ready, record, service, snapshot, starting
 
 KV = record("KVCacheTooSmall", "too small", "spec.engine.maxModelLen", "3072")
@@ -103,6 +103,16 @@ def test_what_the_engine_said_stays_when_nobody_answers() -> None:
     before = _status(service(), ready(), states={"uid-mistral-0": STATE})
 
     assert _status(service().with_status(before), ready())["engine"] == before["engine"]
+
+
+@pytest.mark.parametrize("left", [{}, {"replicaStates": []}, {"replicaStates": None}], ids=["nothing", "empty", "null"])
+def test_whatever_is_left_of_an_emptied_list_is_not_written_again(left: dict[str, Any]) -> None:
+    status = _status(service())
+
+    assert "replicaStates" not in status
+    assert not is_news(status, {**status, **left})
+    assert is_news(status, {**status, "replicaStates": [{"pod": "mistral-0"}]})
+    assert is_news({**status, "replicas": 1}, {**status, **left})
 
 
 def test_an_engine_that_only_starts_says_nothing_of_model_and_memory() -> None:
