@@ -114,7 +114,7 @@ def main() -> int:
     how = {"command": "make proof-full" if full else "make proof", "date": today(), "full": full}
     seconds = round(time.monotonic() - began, 1)
     keep(
-        {name: proof.Kept(**dict(part), **how, seconds=seconds) for name, part in found.items()},
+        {name: proof.Kept(**dict(found[name]), **how, seconds=seconds) if name in found else None for name in parts},
         {
             "fairlead": fairlead_operator.__version__,
             "kubernetes": _version(programs["kube-apiserver"]),
@@ -128,7 +128,7 @@ def main() -> int:
     return code
 
 
-def keep(ran: dict[str, proof.Kept], versions: dict[str, str]) -> None:
+def keep(ran: dict[str, proof.Kept | None], versions: dict[str, str]) -> None:
     """In docs/benchmarks/, as data and as a page."""
     data = KEPT / "proof.json"
     before = proof.ProofRecord.model_validate_json(data.read_text(encoding="utf-8")) if data.exists() else None

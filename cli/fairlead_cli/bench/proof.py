@@ -73,10 +73,16 @@ class ProofRecord(Record):
     parts: dict[str, Kept]
 
     @classmethod
-    def of(cls, machine: Machine, versions: dict[str, str], ran: dict[str, Kept], before: Self | None) -> Self:
-        """With what ran now, and the other parts of the record before, unless those are of another machine or version."""
+    def of(
+        cls, machine: Machine, versions: dict[str, str], ran: Mapping[str, Kept | None], before: Self | None
+    ) -> Self:
+        """With what ran now, and the other parts of the record before, unless those are of another machine or version.
+
+        None: the part ran and left no figures, and so has none.
+        """
         stay = before.parts if before and (before.machine, before.versions) == (machine, versions) else {}
-        parts = {name: {**stay, **ran}[name] for name in PARTS if name in {**stay, **ran}}
+        found = {**stay, **ran}
+        parts = {name: part for name in PARTS if (part := found.get(name)) is not None}
         return cls(machine=machine, versions=versions, parts=parts, **totals(parts))
 
 

@@ -55,6 +55,16 @@ def test_a_part_that_did_not_run_stays_and_says_when_it_was_made() -> None:
     assert (record.crash_points, record.crash_failures, record.fuzzed) == (70, 1, 9)
 
 
+def test_a_part_that_ran_and_left_nothing_has_no_figures_of_an_earlier_run() -> None:
+    before = ProofRecord.of(
+        HERE, VERSIONS, {"crash": part(("create", 7, 0)), "fuzz": part(("config.json", 9, 0))}, None
+    )
+
+    record = ProofRecord.of(HERE, VERSIONS, {"crash": None}, before)
+
+    assert (list(record.parts), record.crash_points, record.fuzzed) == (["fuzz"], None, 9)
+
+
 @pytest.mark.parametrize(
     "other",
     [{"machine": HERE.model_copy(update={"cores": HERE.cores + 1})}, {"versions": {"fairlead": "0.0.9"}}],
