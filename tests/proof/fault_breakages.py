@@ -16,7 +16,7 @@ from fairlead_operator.controller.informer import Informer
 from fairlead_operator.controller.kinds import Kind
 from fairlead_operator.controller.outcomes import ApiError, RejectedError
 from fairlead_operator.controller.pacing import Pacing
-from fairlead_operator.controller.store import Store, place
+from fairlead_operator.controller.store import Listed, Store, place
 from fairlead_operator.controller.workqueue import WorkQueue
 from fairlead_operator.core.names import Manifest
 
@@ -58,13 +58,13 @@ def watches_without_a_pause() -> None:
 def takes_a_part_for_the_whole() -> None:
     """What a listing shows that expired half-way is all there is."""
 
-    async def listed(self: Cluster, kind: Kind, namespace: str | None) -> tuple[list[Manifest], int]:
-        items: list[Manifest] = []
+    async def listed(self: Cluster, kind: Kind, namespace: str | None) -> tuple[list[Listed], int]:
+        items: list[Listed] = []
         revision = 0
         query = {"labelSelector": kind.selector} if kind.selector else {}
         try:
             async for page in self._pages(kind, namespace, vars(cluster)["_METADATA_LIST"], query):
-                items.extend(page["items"] or ())
+                items.extend(map(Listed.of, page["items"] or ()))
                 revision = int(page["metadata"]["resourceVersion"])
         except ApiError as failure:
             if failure.code != 410:

@@ -17,7 +17,7 @@ from fairlead_operator.controller.bucket import TokenBucket
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, Kind, kind_of
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.outcomes import ApiError
-from fairlead_operator.controller.store import Key, place
+from fairlead_operator.controller.store import Key, Listed, place
 from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
 
@@ -84,13 +84,13 @@ class Cluster:
             for item in page["items"] or ():
                 yield item
 
-    async def list_versions(self, kind: Kind, namespace: str | None) -> tuple[list[Manifest], int]:
-        """Metadata of every watched object of a kind, and the revision of the last page's listing."""
+    async def list_versions(self, kind: Kind, namespace: str | None) -> tuple[list[Listed], int]:
+        """Every watched object of a kind, and the revision of the last page's listing."""
         query = {"labelSelector": kind.selector} if kind.selector else {}
-        items: list[Manifest] = []
+        items: list[Listed] = []
         revision = 0
         async for page in self._pages(kind, namespace, _METADATA_LIST, query):
-            items.extend(page["items"] or ())  # an empty metadata list has null
+            items.extend(map(Listed.of, page["items"] or ()))  # an empty metadata list has null
             # Every page of one listing is of the same revision.
             revision = int(page["metadata"]["resourceVersion"])
         return items, revision

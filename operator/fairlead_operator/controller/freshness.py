@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.kinds import WATCHED, Kind
 from fairlead_operator.controller.outcomes import ApiError
-from fairlead_operator.controller.store import Key, Place, Store, place, uid, version
+from fairlead_operator.controller.store import Key, Place, Store
 
 log = logging.getLogger(__name__)
 
@@ -113,11 +113,11 @@ class Freshness:
         missing = []
         for namespace in self.namespaces or (None,):
             listed, revision = await self.cluster.list_versions(kind, namespace)
-            there = {uid(item) for item in listed}
+            there = {item.uid for item in listed}
             for where, identity, at, service in self.store.versions(kind):
                 if namespace in {None, where[0]} and identity not in there and at <= revision:
                     self._drop(kind, where, identity, revision, service)
-            gaps = ((kind, place(item), version(item)) for item in listed)
+            gaps = ((kind, item.where, item.version) for item in listed)
             missing += [gap for gap in gaps if self._behind(*gap)]
         return missing
 

@@ -30,6 +30,11 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT = 30.0
 #: Seconds for one page of a list.
 REQUEST_TIMEOUT = 30.0
+#: Objects per page of a list. kopf lists all kinds at the same time, each page of them is whole objects, and they take ten times their
+#: text in memory.
+PAGE = 100
+#: Seconds that kopf keeps the last version of an object after its last event, managedFields and all: in a start, those of every object.
+IDLE = 0.2
 #: A watch on which nothing came for so many seconds is dead: the API server sends a bookmark every minute.
 SILENCE = 70.0
 #: Seconds between looks for the CRD while it is missing.
@@ -215,7 +220,8 @@ class Informer:
         settings.watching.server_timeout = 600
         settings.watching.client_timeout = 660
         settings.watching.inactivity_timeout = SILENCE
-        settings.watching.chunk_size = 500
+        settings.watching.chunk_size = PAGE
+        settings.queueing.idle_timeout = IDLE
         for kind in self.kinds:
             if kind.selector:
                 settings.watching.label_selectors[f"{kind.plural}.{kind.version}.{kind.group}".rstrip(".")] = (

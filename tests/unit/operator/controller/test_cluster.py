@@ -16,6 +16,7 @@ from fairlead_operator.controller.kinds import INFERENCE_SERVICES, PODS
 from fairlead_operator.controller.lease import DURATION, RENEW_DEADLINE
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.outcomes import ApiError, LostLeaseError
+from fairlead_operator.controller.store import Listed
 from unit.operator.controller.objects import obj
 
 DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": "ns", "name": "a"}}
@@ -151,7 +152,7 @@ async def test_pages_are_followed(cluster: Cluster, wire: Wire) -> None:
 
     items, revision = await cluster.list_versions(PODS, None)
 
-    assert [item["metadata"]["name"] for item in items] == ["a", "b"]
+    assert items == [Listed.of(obj("a")), Listed.of(obj("b"))]
     assert revision == 5
     assert "PartialObjectMetadataList" in wire.requests[0][2]["Accept"]
     assert "labelSelector=app.kubernetes.io/managed-by%3Dfairlead" in wire.requests[0][1]

@@ -5,7 +5,7 @@ import pytest
 
 from fairlead_operator.controller.freshness import PATIENCE, Freshness
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, PODS, WATCHED, Kind
-from fairlead_operator.controller.store import Key, Store
+from fairlead_operator.controller.store import Key, Listed, Store
 from unit.operator.controller.objects import Clock, child, obj
 
 
@@ -16,8 +16,8 @@ class Listing:
         self.items: dict[Kind, list[dict[str, Any]]] = {kind: [] for kind in WATCHED}
         self.revision = 100
 
-    async def list_versions(self, kind: Kind, namespace: str | None) -> tuple[list[dict[str, Any]], int]:
-        return self.items[kind], self.revision
+    async def list_versions(self, kind: Kind, namespace: str | None) -> tuple[list[Listed], int]:
+        return [Listed.of(item) for item in self.items[kind]], self.revision
 
 
 @pytest.fixture

@@ -171,3 +171,18 @@ def test_of_a_pods_containers_only_what_is_read_is_kept() -> None:
     store.observe(PODS, pod | {"spec": {**pod["spec"], "containers": [container | {"env": [], "livenessProbe": {}}]}})
 
     assert store.get(PODS, PLACE) == pod | {"spec": {**pod["spec"], "containers": [container]}}
+
+
+def test_words_that_objects_share_are_in_memory_once() -> None:
+    store = Store()
+    for name in ("a", "b"):
+        pod = child(name) | {"status": {"phase": "Running", "message": "x" * 100}}
+        store.observe(PODS, json.loads(json.dumps(pod)))
+
+    one, other = (store.get(PODS, ("ns", name)) for name in ("a", "b"))
+
+    assert one is not None
+    assert other is not None
+    assert one["status"] == other["status"]
+    assert one["status"]["phase"] is other["status"]["phase"]
+    assert {id(key) for key in one["status"]} == {id(key) for key in other["status"]}
