@@ -18,10 +18,10 @@ SECRET_FLAGS = ("--hf-token", "--api-key")
 CPU_KV_CACHE_BYTES = 512 * 1024**2
 
 
-def build_argv(config: RuntimeConfig, environ: Mapping[str, str] | None = None) -> list[str]:
+def build_argv(config: RuntimeConfig, environ: Mapping[str, str] | None = None, host: str = "") -> list[str]:
     """The arguments after the program's name, for `make_arg_parser(...).parse_args()`.
 
-    `environ` moves the port outside a pod (see locations.py). Arguments of the user stand last: what they may hold was
+    `host` is what to listen on, as addresses.py has it. `environ` moves the port outside a pod (see locations.py). Arguments of the user stand last: what they may hold was
     judged by the operator.
     """
     config = with_profile(config)
@@ -31,6 +31,8 @@ def build_argv(config: RuntimeConfig, environ: Mapping[str, str] | None = None) 
         f"--served-model-name={model.served_name}",
         f"--port={locations.serving_port(environ or {})}",
     ]
+    if host:
+        argv.append(f"--host={host}")
     if model.revision:
         argv += [f"--revision={model.revision}", f"--tokenizer-revision={model.revision}"]
     if model.trust_remote_code:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from socketserver import StreamRequestHandler, TCPServer, ThreadingMixIn
 
+from fairlead_runtime import addresses
 from fairlead_runtime.reports import Reports
 
 #: A scrape that takes longer gets the supervisor's own lines instead.
@@ -31,9 +32,15 @@ class ProbeServer(ThreadingMixIn, TCPServer):
     request_queue_size = 64
 
     def __init__(self, port: int, reports: Reports, metrics_socket: Path) -> None:
-        super().__init__(("", port), ProbeHandler)
+        host = addresses.everywhere()
+        self.address_family = addresses.family(host)
+        super().__init__((host, port), ProbeHandler)
         self.reports = reports
         self.metrics_socket = metrics_socket
+
+    def server_bind(self) -> None:
+        addresses.open_for_both(self.socket)
+        super().server_bind()
 
     def engine_metrics(self) -> bytes | None:
         """What the engine process says of itself, or None when it cannot."""

@@ -66,7 +66,7 @@ class _KnownError(Exception):
 def _run(writer: StateWriter) -> int:
     from prometheus_client import REGISTRY  # noqa: PLC0415
 
-    from fairlead_runtime import arguments, engine_shim, processors, revision  # noqa: PLC0415
+    from fairlead_runtime import addresses, arguments, engine_shim, processors, revision  # noqa: PLC0415
     from fairlead_runtime.config import Device  # noqa: PLC0415
     from fairlead_runtime.metrics import Metrics, serve_on_socket  # noqa: PLC0415
 
@@ -77,7 +77,7 @@ def _run(writer: StateWriter) -> int:
     os.environ.update(arguments.build_environment(config, os.environ))
     os.environ.update(processors.environment(config, processors.found(), os.environ))
     config = revision.settled(config, os.environ)
-    argv = arguments.build_argv(config, os.environ)
+    argv = arguments.build_argv(config, os.environ, addresses.everywhere())
     with garbage.let_be_inside():
         functions = engine_shim.load()
     if config.device is Device.CPU:

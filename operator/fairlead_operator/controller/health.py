@@ -1,11 +1,14 @@
 """/livez, /readyz and /metrics on one port, answered by the loop that reconciles: a stuck loop answers nothing."""
 
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from fairlead_runtime import addresses
 
 #: A probe's answer: empty when well, else what is wrong.
 Probe = Callable[[], str]
@@ -32,7 +35,10 @@ class Health:
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "0.0.0.0", port).start()
+        host = addresses.everywhere()
+        both = host == addresses.BOTH
+        listening = socket.create_server((host, port), family=addresses.family(host), dualstack_ipv6=both)
+        await web.SockSite(self._runner, listening).start()
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:

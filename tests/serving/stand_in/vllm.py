@@ -71,6 +71,7 @@ def make_arg_parser(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument("--tokenizer-revision")
     parser.add_argument("--served-model-name")
     parser.add_argument("--port", type=int)
+    parser.add_argument("--host")
     parser.add_argument("--max-model-len", type=int)
     parser.add_argument("--max-num-seqs", type=int, default=4096)
     parser.add_argument("--kv-cache-memory-bytes", type=int)
@@ -82,10 +83,10 @@ def make_arg_parser(parser: ArgumentParser) -> ArgumentParser:
 def setup_server(args: Namespace, *, reuse_port: bool) -> tuple[str, socket.socket]:
     """Bound and not listening, as vLLM's."""
     assert not reuse_port
-    sock = socket.socket()
+    sock = socket.socket(socket.AF_INET6 if args.host == "::" else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("", args.port))
-    return f"http://0.0.0.0:{args.port}", sock
+    sock.bind((args.host or "", args.port))
+    return f"http://{args.host}:{args.port}", sock
 
 
 @contextlib.asynccontextmanager
