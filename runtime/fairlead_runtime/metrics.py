@@ -21,7 +21,8 @@ DURATION_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80
 #: Why a request ended early. Each has its series from the start, so that the first one is seen as an increase.
 ABORTED = ("deadline", "client", "drain", "engine", "body")
 
-#: vLLM's: one observation per engine step, whatever the step did. The watchdog's proof of progress.
+#: vLLM's: one observation for each engine step that puts a token out. A step that computes part of a long prompt and nothing else has
+#: none; what shows it is the KV cache, which fills.
 ENGINE_STEPS = "vllm:iteration_tokens_total_count"
 ENGINE_GENERATED_TOKENS = "vllm:generation_tokens_total"
 ENGINE_RUNNING = "vllm:num_requests_running"

@@ -10,6 +10,8 @@ from typing import Any
 
 #: ASGI headers: lower-case names, bytes.
 Headers = Sequence[tuple[bytes, bytes]]
+#: The code of what vLLM's front end does not let into the engine, because too much waits there.
+OVERLOADED = "overloaded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from fairlead_runtime.lifecycle import (
     StateWriter,
     StepReached,
 )
-from fairlead_runtime.metrics import ENGINE_STEPS, Metrics, total
+from fairlead_runtime.metrics import ENGINE_KV_CACHE_USAGE, ENGINE_STEPS, Metrics, total
 from fairlead_runtime.queue_limit import QueueLimit
 from fairlead_runtime.rate_limit import RateLimiter
 from fairlead_runtime.refusals import Refusal
@@ -125,7 +125,7 @@ class Service:
         hurry: asyncio.Event,
     ) -> None:
         """Returns after a complete drain. A dead or stuck engine ends the process here."""
-        watchdog = Watchdog(_watched(text_engine, self.metrics.registry), Thresholds(), time.monotonic)
+        watchdog = Watchdog(watched(text_engine, self.metrics.registry), Thresholds(), time.monotonic)
         drained = asyncio.create_task(self._drained(server, stop, hurry))
         died = asyncio.create_task(_death(self.engine))
         stalled = asyncio.create_task(watchdog.stalled())
@@ -162,6 +162,8 @@ class Service:
         refusal = Refusal(
             503, "The engine is stuck; this replica restarts.", "engine_stalled", retry_after=RETRY_AFTER_SECONDS
         )
+        # Whoever came now would be stuck as well, and be cut without a word at the end.
+        self.gate.refuse(0, ())
         await self.gate.end_all(refusal, reason="engine")
         _end_now(EXIT_WATCHDOG)
 
@@ -235,10 +237,12 @@ def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:
     return stop, hurry
 
 
-def _watched(text_engine: VllmTextEngine, registry: CollectorRegistry) -> Engine:
+def watched(text_engine: VllmTextEngine, registry: CollectorRegistry) -> Engine:
+    """The engine as the watchdog looks at it."""
     return Engine(
         pending=lambda: text_engine.unfinished,
-        steps=lambda: total(registry, ENGINE_STEPS),
+        # Both: many tokens may leave the KV cache as full as it was, and a long prompt fills it for minutes before its first token.
+        progress=lambda: (total(registry, ENGINE_STEPS), total(registry, ENGINE_KV_CACHE_USAGE)),
         processes=lambda: processes.descendants(os.getpid()),
         canary=lambda: text_engine.decode_one_token("canary"),
     )

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Literal
 
 from fairlead_runtime.generate import Origin, Prompt, Step
-from fairlead_runtime.refusals import Refusal, RefusedError, bad_request
+from fairlead_runtime.refusals import OVERLOADED, Refusal, RefusedError, bad_request
 
 
 class VllmTextEngine:
@@ -69,7 +69,7 @@ class VllmTextEngine:
             status = getattr(error, "http_status", None)  # admission control: the queue is full
             if status is None:
                 raise
-            raise RefusedError(Refusal(int(status), str(error), "overloaded", retry_after=1)) from error
+            raise RefusedError(Refusal(int(status), str(error), OVERLOADED, retry_after=1)) from error
 
     async def decode_one_token(self, request_id: str) -> None:
         """One prefill and one decode, whatever the token is: the proof that answers can be given. Raises RuntimeError without one."""

@@ -1,8 +1,8 @@
 """Finds an engine that is stuck, and never takes a busy one for it.
 
-vLLM's own /health sees flags only: with its engine process stopped it stays 200. Here: work is pending, the step counter does not
-move, and either an engine process is stopped or all of them use no CPU for `idle_seconds`, or nothing at all moved for
-`absolute_seconds` (lazy compiles and long prefills are busy and take minutes). Then a request for one token must fail as well.
+vLLM's own /health sees flags only: with its engine process stopped it stays 200. Here: work is pending, nothing shows a step, and
+either an engine process is stopped or all of them use no CPU for `idle_seconds`, or nothing at all moved for `absolute_seconds` (lazy
+compiles are busy and take minutes). Then a request for one token must fail as well.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fairlead_runtime.processes import Process
-from fairlead_runtime.refusals import RefusedError
+from fairlead_runtime.refusals import OVERLOADED, RefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,10 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What is looked at. canary: decodes one token, or raises. steps: a counter that moves with each engine step."""
+    """What is looked at. canary: decodes one token, or raises. progress: something that changes with each engine step."""
 
     pending: Callable[[], int]
-    steps: Callable[[], float]
+    progress: Callable[[], object]
     processes: Callable[[], tuple[Process, ...]]
     canary: Callable[[], Awaitable[None]]
 
@@ -55,7 +55,7 @@ class Watchdog:
         """From here on nothing has moved."""
         self._since = self._cpu_since = self._clock()
         self._had_work = False
-        self._steps = self._engine.steps()
+        self._progress = self._engine.progress()
         self._cpu = None
 
     def _read_cpu(self) -> dict[int, float]:
@@ -78,7 +78,7 @@ class Watchdog:
     def suspicion(self) -> str | None:
         """Why the engine may be stuck, with its numbers."""
         pending = self._engine.pending()
-        if self._engine.steps() != self._steps or not (pending or self._had_work):
+        if self._moved() or not (pending or self._had_work):
             self._restart()
             return None
         # Requests that went away without a step were given up, not answered: deadlines must not hide a stuck engine.
@@ -102,13 +102,20 @@ class Watchdog:
             return f"{what}; its {len(processes)} process(es) used {used:.1f} s of CPU in that time"
         return None
 
+    def _moved(self) -> bool:
+        return self._engine.progress() != self._progress
+
     async def _canary_fails(self) -> bool:
         """An engine that steps while the canary waits is slow, not stuck."""
         try:
             async with asyncio.timeout(self._thresholds.canary_seconds):
                 await self._engine.canary()
         except TimeoutError:
-            return self._engine.steps() == self._steps
-        except RefusedError:
-            return False  # it answered: a dead or full engine is not a stuck one
+            return not self._moved()
+        except RefusedError as refused:
+            if refused.refusal.code != OVERLOADED:
+                return False  # it answered: a dead engine is not a stuck one
+            # The front end's limit (--max-num-queued-reqs): what waits in a stuck engine keeps out the canary too, which never reaches it.
+            await asyncio.sleep(self._thresholds.canary_seconds)
+            return not self._moved()
         return False

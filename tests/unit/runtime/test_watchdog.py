@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from fairlead_runtime.processes import Process
+from fairlead_runtime.refusals import OVERLOADED, Refusal, RefusedError
 from fairlead_runtime.watchdog import Engine, Thresholds, Watchdog
 
 
@@ -17,7 +18,7 @@ class Clock:
 
 
 class FakeEngine:
-    """One pending request, a step counter, one process; its canary answers unless `mute`."""
+    """One pending request, a step counter, one process; its canary answers unless `mute`, and with a `refusal` where there is one."""
 
     def __init__(self) -> None:
         self.pending = 1
@@ -25,11 +26,14 @@ class FakeEngine:
         self.state = "S"
         self.cpu = 100.0
         self.mute = True
+        self.refusal: Refusal | None = None
         self.canaries = 0
         self.looks = 0
 
     async def canary(self) -> None:
         self.canaries += 1
+        if self.refusal:
+            raise RefusedError(self.refusal)
         if self.mute:
             await asyncio.Event().wait()
 
@@ -40,7 +44,7 @@ class FakeEngine:
     def seen(self) -> Engine:
         return Engine(
             pending=lambda: self.pending,
-            steps=lambda: self.steps,
+            progress=lambda: self.steps,
             processes=self.processes,
             canary=self.canary,
         )
@@ -166,3 +170,31 @@ async def test_an_engine_that_steps_while_the_canary_waits_is_slow_not_stuck() -
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(stalled, 0.3)
+
+
+FULL = Refusal(503, "too much waits", OVERLOADED)
+DEAD = Refusal(500, "the engine died", "engine_dead")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "steps", "stuck"),
+    [
+        pytest.param(FULL, 0.0, True, id="full of requests that do not move"),
+        pytest.param(FULL, 1.0, False, id="full, and stepping"),
+        pytest.param(DEAD, 0.0, False, id="dead: others tell that"),
+    ],
+)
+async def test_a_canary_that_is_refused(refusal: Refusal, steps: float, stuck: bool) -> None:  # noqa: FBT001
+    engine, clock = FakeEngine(), Clock()
+    watchdog = Watchdog(engine.seen(), QUICK, clock)
+    engine.refusal, clock.now = refusal, 61
+    stalled = asyncio.ensure_future(watchdog.stalled())
+    async with asyncio.timeout(5):
+        while not engine.canaries:  # noqa: ASYNC110 - the condition is an attribute
+            await asyncio.sleep(0)
+    engine.steps += steps
+
+    done, _ = await asyncio.wait({stalled}, timeout=0.5)
+
+    assert bool(done) == stuck
+    stalled.cancel()
