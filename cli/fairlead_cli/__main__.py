@@ -42,7 +42,8 @@ def _run(group: click.Group, name: str | None = None) -> None:
     try:
         group(prog_name=name)
     except LocalError as error:
-        sys.exit(f"{name or 'fairlead'}: {error}")
+        click.echo(f"{name or 'fairlead'}: {error}", err=True)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -38,9 +38,13 @@ class Target:
 
 def route(url: str) -> tuple[str, Api]:
     """The server's address and the route that `url` names; an address alone means /v1/completions. Raises BenchError."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BenchError(f"URL: {url} is no address of a server; write http://HOST:PORT")
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        well = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        well = False
+    if not well:  # it is not repeated: a password may be in it
+        raise BenchError("URL: this is no address of a server; write http://HOST:PORT")
     if parts.username or parts.password:
         raise BenchError(f"URL: a name or password in it is not sent; {KEY_HINT}")
     path = parts.path.rstrip("/")

@@ -17,6 +17,7 @@ from fairlead_cli.bench.load import Standing
 from fairlead_cli.bench.report import Report, remarks, table
 from fairlead_cli.bench.sweep import Plan, measure
 from fairlead_cli.bench.target import find
+from fairlead_cli.files import FileToWrite
 
 LEVELS = "1,4,16,64,128,256"
 #: More client processes than this do not help on any machine seen so far.
@@ -35,16 +36,6 @@ class Levels(click.ParamType[tuple[int, ...]]):
         if not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
             self.fail(f"{value!r} is no list of numbers above 0, such as {LEVELS}", param, ctx)
         return tuple(int(word) for word in words)
-
-
-class Picture(click.Path):
-    """A file to be written, whose name says what it becomes."""
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        path = Path(str(super().convert(str(value), param, ctx)))
-        if path.suffix != ".svg":
-            self.fail(f"{path} would be an SVG: give it a name that ends with .svg", param, ctx)
-        return path
 
 
 @click.command()
@@ -86,10 +77,8 @@ class Picture(click.Path):
 @click.option(
     "--timeout", type=click.FloatRange(0.001), default=600.0, show_default=True, help="Seconds for a request."
 )
-@click.option(
-    "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write all figures as JSON."
-)
-@click.option("--plot", "picture", type=Picture(dir_okay=False, writable=True), help="Write a plot, FILE.svg.")
+@click.option("--output", type=FileToWrite(), help="Write all figures as JSON.")
+@click.option("--plot", "picture", type=FileToWrite(".svg"), help="Write a plot, FILE.svg.")
 def bench(
     url: str,
     model: str | None,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fairlead_cli.files import FileToWrite
 from fairlead_cli.plan import checkpoints, report, service
 from fairlead_cli.plan.report import Report
 from fairlead_cli.plan.service import PlanError
@@ -42,18 +43,18 @@ from fairlead_runtime.memory import EngineSettings, Plan
     help="The model's files, instead of model.uri; only config.json and headers are read, and no model that guesses tokens.",
 )
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.option("--plot", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Draw it into FILE.svg.")
+@click.option("--plot", type=FileToWrite(".svg"), help="Draw it into FILE.svg.")
 def plan(filename: Path, gpu: str, batch: int, model_folder: Path | None, output: str, plot: Path | None) -> None:
     """Tell whether the InferenceService in a file fits a GPU, and if not, what would make it fit.
 
     Reads a model's folder, or of a hub's repository config.json and the headers of its weights: HF_ENDPOINT and HF_TOKEN as
     huggingface_hub has them. No weights are fetched and no cluster is asked. The exit code is 0 when it fits, 1 when it does not,
-    3 when it cannot be told.
+    3 when it cannot be told, also for what must be corrected first.
     """
     asked = service.read(filename)
+    name, size = _gpu(asked, gpu)
     checkpoint = checkpoints.find(asked, model_folder)
     draft = checkpoints.draft(asked, model_folder)
-    name, size = _gpu(asked, gpu)
 
     def replan(settings: EngineSettings) -> Plan | None:
         try:

@@ -1,8 +1,13 @@
 """What can go wrong on this machine, told apart by what happens next."""
 
+from typing import ClassVar
+
 
 class LocalError(Exception):
     """Any of the below; its text is written for the person at the terminal."""
+
+    #: What `fairlead` then exits with.
+    exit_code: ClassVar[int] = 1
 
 
 class MachineUnfit(LocalError):  # noqa: N818  a statement about the machine, not about the program

@@ -17,7 +17,9 @@ _DEFAULTS = Defaults("runtime", "runtime-cpu", engine_version=engines.ACCELERATO
 
 
 class PlanError(LocalError):
-    """The plan cannot be made; the message says what to change."""
+    """The plan cannot be made; the message says what to change. Nothing is said of whether the model fits."""
+
+    exit_code = 3
 
 
 def read(path: Path) -> Resolved:

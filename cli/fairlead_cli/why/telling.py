@@ -1,8 +1,8 @@
 """Stories to the terminal: text, colours where there is a terminal, or JSON."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,13 +28,15 @@ def show(console: Console, lines: Sequence[Line]) -> None:
 
 
 def as_json(story: Any) -> str:
-    """Any dataclass, in the API's manner: camelCase, times in RFC 3339."""
-    return json.dumps(_plain(asdict(story)), indent=2)
+    """Any dataclass, in the API's manner: camelCase, times in RFC 3339. The keys of maps are their users' and stay."""
+    return json.dumps(_plain(story), indent=2)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_camel(str(key)): _plain(item) for key, item in value.items()}
+    if is_dataclass(value):
+        return {_camel(field.name): _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return rfc3339(value) if isinstance(value, datetime) else value

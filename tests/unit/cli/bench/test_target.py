@@ -27,7 +27,11 @@ def test_the_url_names_the_route(url: str, expected: tuple[str, Api]) -> None:
     ("url", "told"),
     [
         pytest.param("ftp://host", "http://HOST:PORT", id="another scheme"),
+        pytest.param("ftp://me:sesame@host", "http://HOST:PORT", id="another scheme, and credentials"),
         pytest.param("http://", "http://HOST:PORT", id="no host"),
+        pytest.param("http://[::1", "http://HOST:PORT", id="an open bracket"),
+        pytest.param("http://me:sesame@host:none", "http://HOST:PORT", id="no number for a port, and credentials"),
+        pytest.param("http://host:70000", "http://HOST:PORT", id="a port that is too large"),
         pytest.param("http://host/v1/embeddings", "no benchmark for /v1/embeddings", id="another route"),
         pytest.param("http://me:sesame@host", "--api-key", id="credentials in the address"),
     ],

@@ -91,6 +91,11 @@ def test_the_command_fails_when_every_request_did_and_stops_there() -> None:
         pytest.param(
             ("--plot", "out.png"), "Invalid value for '--plot': out.png would be an SVG", id="another picture"
         ),
+        pytest.param(("--plot", "no/out.svg"), "Invalid value for '--plot': no is no folder", id="no such folder"),
+        pytest.param(
+            ("--output", "no/out.json"), "Invalid value for '--output': no is no folder", id="nor for figures"
+        ),
+        pytest.param(("--output", "/"), "Invalid value for '--output': / is a folder", id="a folder"),
         pytest.param(("--requests", "0"), "Invalid value for '--requests'", id="no request"),
         pytest.param(("--model", "other"), "--model: ", id="a model that is not served"),
     ],

@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from architectures import LLAMA_70B, MISTRAL_7B
+from fairlead_cli.__main__ import main
 from fairlead_cli.commands.plan import plan
 from fairlead_cli.plan.service import PlanError, read
 from fairlead_operator.controller.hub import Hub, UnreadableError
@@ -115,6 +116,21 @@ def test_what_stands_in_the_way_is_said(
 
     assert isinstance(result.exception, PlanError)
     assert said in str(result.exception)
+
+
+def test_what_must_be_corrected_first_is_told_and_is_no_verdict(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["fairlead", "plan", "-f", str(folder / "service.yaml"), "--gpu", "H900"])
+    asked(folder, MISTRAL_7B)
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    told = capsys.readouterr()
+    assert ended.value.code == 3
+    assert told.err.startswith("fairlead: --gpu H900 is not known")
+    assert "Traceback" not in told.err + told.out
 
 
 def test_a_second_model_that_guesses_is_read_from_the_hub_and_counted(

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner, Result
 
 from fairlead_cli.__main__ import fairlead
+from fairlead_cli.why import telling
 from fairlead_cli.why.asking import Refusal, UnansweredError
 from fairlead_cli.why.options import Place
 from fairlead_operator.core.names import Manifest
@@ -66,6 +68,22 @@ def test_what_cannot_be_told_is_neither_healthy_nor_unhealthy(
     assert done.exit_code == 2
     assert told in done.stderr
     assert done.stdout == ""
+
+
+def test_in_json_names_are_the_apis_and_a_maps_keys_their_users() -> None:
+    @dataclass
+    class Told:
+        ready_pods: int
+        node_selector: dict[str, str]
+        at_last: tuple[datetime, ...]
+
+    told = Told(1, {"node_pool": "a"}, (datetime(2026, 1, 2, tzinfo=UTC),))
+
+    assert json.loads(telling.as_json(told)) == {
+        "readyPods": 1,
+        "nodeSelector": {"node_pool": "a"},
+        "atLast": ["2026-01-02T00:00:00Z"],
+    }
 
 
 def test_a_name_and_all_namespaces_contradict_each_other() -> None:
