@@ -49,6 +49,6 @@ annotations:
 {{- $constraints := .Values.topologySpreadConstraints | default (gt (int .Values.replicas) 1 | ternary (list $default) list) }}
 {{- $selector := dict "labelSelector" (dict "matchLabels" (include "fairlead.selector" . | fromYaml)) }}
 {{- range $constraints }}
-- {{ merge (dict) . $selector | toYaml | nindent 2 | trim }}
+- {{ hasKey . "labelSelector" | ternary . (merge (dict) . $selector) | toYaml | nindent 2 | trim }}
 {{- end }}
 {{- end -}}

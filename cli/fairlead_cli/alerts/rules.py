@@ -180,7 +180,8 @@ ENGINES: Final = (
 OPERATOR: Final = (
     Alert(
         "FairleadOperatorDown",
-        f"absent(up{{{_OPERATOR}}} == 1)",
+        # One namespace, one installation: where there are several, each is told.
+        f"max by (namespace) (up{{{_OPERATOR}}}) == 0 or absent(up{{{_OPERATOR}}})",
         "10m",
         Severity.CRITICAL,
         "No fairlead operator answers Prometheus",
@@ -189,7 +190,7 @@ OPERATOR: Final = (
     ),
     Alert(
         "FairleadNoLeader",
-        "sum(fairlead_leader) == 0",
+        "sum by (namespace) (fairlead_leader) == 0",
         "5m",
         Severity.CRITICAL,
         "No fairlead operator leads",

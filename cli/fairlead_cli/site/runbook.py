@@ -63,7 +63,9 @@ LOOK = (
     ("Pod: status.reason", f"kubectl describe pods -l {SERVICE_LABEL}=NAME"),
     ("ContainersReady", f"kubectl get pods -l {SERVICE_LABEL}=NAME -o wide"),
     ("label fairlead.dev/template", f"kubectl get pods -l {SERVICE_LABEL}=NAME -L fairlead.dev/template"),
-    ("/state", "kubectl get --raw /api/v1/namespaces/NAMESPACE/pods/POD:9090/proxy/state"),
+    # Through the pod's own network: the API server's proxy is kept out by the service's NetworkPolicy.
+    ("/state", "kubectl port-forward POD 9090 &"),
+    ("/state", "curl http://localhost:9090/state"),
     ("InferenceService: spec", "kubectl get infs NAME -o yaml"),
     ("ownerReferences", "kubectl get deployment,service,poddisruptionbudget NAME -o yaml"),
     ("answers to the operator", "kubectl describe infs NAME"),

@@ -39,7 +39,7 @@ class Condition(Model):
     """One statement about the service, with its cause."""
 
     type: Code
-    """What is stated: Accepted, Scheduled, ModelAvailable, EngineHealthy, UpToDate, Secured, Available, Ready, and Reconciling or Stalled while they hold."""
+    """What is stated: Accepted, Scheduled, ModelAvailable, EngineHealthy, UpToDate, Secured, Available, Ready; Autoscaled where spec.autoscaling is set; Reconciling or Stalled while they hold."""
     status: ConditionStatus
     """True, False or Unknown."""
     reason: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$")]

@@ -125,7 +125,7 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
         _contradiction(spec, source)
         or arguments.judge(spec.engine.extra_args, version)
         or environment.judge(spec.engine.env)
-        or judge_images(_named_images(spec, source), defaults.allowed_images)
+        or judge_images(_named_images(spec, source, defaults), defaults.allowed_images)
     )
     if rejection:
         return rejection
@@ -174,9 +174,10 @@ def _api_keys(service: InferenceService) -> SecretKeyRef | None:
     return SecretKeyRef(name=name, key=names.API_KEYS_KEY)
 
 
-def _named_images(spec: Spec, source: Source) -> list[tuple[str, str]]:
-    """Images that the user chose, by field; the operator's own are not judged."""
-    named = [("spec.image", spec.image)] if spec.image else []
+def _named_images(spec: Spec, source: Source, defaults: Defaults) -> list[tuple[str, str]]:
+    """Images that the user chose, by field; the operator's own are not judged, named or not."""
+    own = {"", defaults.runtime_image, defaults.runtime_image_cpu}
+    named = [] if spec.image in own else [("spec.image", spec.image)]
     return named + ([("spec.model.uri", source.reference)] if source.kind is SourceKind.IMAGE else [])
 
 

@@ -176,8 +176,29 @@ FIRES = [
         id="there is no operator",
     ),
     pytest.param(
+        Fires(
+            "FairleadOperatorDown",
+            {f'up{{{OPERATOR},namespace="team-a"}}': "1x20", f'up{{{OPERATOR},namespace="team-b"}}': "0x20"},
+            11,
+            "No fairlead operator answers Prometheus",
+        ),
+        id="one of two installations does not answer",
+    ),
+    pytest.param(
         Fires("FairleadNoLeader", {f"fairlead_leader{{{OPERATOR}}}": "0x20"}, 6, "No fairlead operator leads"),
         id="nobody leads",
+    ),
+    pytest.param(
+        Fires(
+            "FairleadNoLeader",
+            {
+                f'fairlead_leader{{{OPERATOR},namespace="team-a"}}': "1x20",
+                f'fairlead_leader{{{OPERATOR},namespace="team-b"}}': "0x20",
+            },
+            6,
+            "No fairlead operator leads",
+        ),
+        id="nobody leads one of two installations",
     ),
     pytest.param(
         Fires(

@@ -79,6 +79,17 @@ def test_the_crd_can_be_left_out() -> None:
     assert "CustomResourceDefinition" not in kinds
 
 
+def test_a_further_release_of_a_cluster_has_nothing_of_the_clusters() -> None:
+    values = ('watchNamespaces=["one"]', 'crds={"install": false}', 'userRoles={"create": false}')
+
+    assert {m["kind"] for m in rendered(*values)} & {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+    } == set()
+    assert all("namespace" in manifest["metadata"] for manifest in rendered(*values))
+
+
 def test_no_permission_is_a_wildcard() -> None:
     for rule in rules(rendered()):
         assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]

@@ -39,6 +39,11 @@ def test_short_names_are_completed_as_container_runtimes_do(image: str) -> None:
         pytest.param(service().model("hf://a/b").top(image="evil.test/x:1"), "spec.image", id="the engine's image"),
         pytest.param(service().model("oci://evil.test/x:1"), "spec.model.uri", id="the model's image"),
         pytest.param(service().model("hf://a/b"), None, id="the operator's own image needs no permission"),
+        pytest.param(service().model("hf://a/b").top(image="own.test/runtime:1"), None, id="nor does it by its name"),
+        pytest.param(service().model("hf://a/b").top(image="own.test/cpu:1"), None, id="nor the one for CPUs"),
+        pytest.param(
+            service().model("hf://a/b").top(image="own.test/runtime:2"), "spec.image", id="another version of it does"
+        ),
         pytest.param(service().model("oci://registry.test/team/mistral:7b"), None, id="an allowed model"),
     ],
 )
@@ -50,7 +55,7 @@ def test_a_service(asked: ServiceBuilder, field: str | None) -> None:
     else:
         assert isinstance(outcome, Rejection)
         assert (outcome.reason, outcome.field) == ("DeniedArgument", field)
-        assert "evil.test/x:1" in outcome.message
+        assert f"image {asked.raw['spec'].get('image') or 'evil.test/x:1'} in" in outcome.message
         assert "example.test:5000, registry.test/team" in outcome.message
 
 
