@@ -32,6 +32,8 @@ def running(folder: Path) -> Iterator[Started]:
     config = configured(
         maxModelLen=MAX_MODEL_LEN,
         maxNumSeqs=8,
+        # Small, so that a long prompt takes many steps.
+        maxNumBatchedTokens=32,
         kvCacheMemoryBytes=128 * 2**20,
         extraArgs=["--enforce-eager", "--enable-auto-tool-choice", "--tool-call-parser=hermes"],
     )
