@@ -1,14 +1,15 @@
-"""Whether anybody carries out what the spec asks for: the operator's Lease, and how long a change has gone unseen. Pure."""
+"""Whether anybody carries out what the spec asks for: the operator's Lease, and how long a change of spec or pods has gone unseen. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from fairlead_cli.why.gathering import Sight
+from fairlead_cli.why.gathering import Sight, wanted_replicas
 from fairlead_cli.why.spans import since
 from fairlead_operator.core.moments import moment
 from fairlead_operator.core.names import STATUS_FIELD_MANAGER, Manifest
+from fairlead_operator.core.scheduling import condition_of
 
 #: A working operator has looked at a change within a second or two; while one takes over from another it may take half a minute.
 UNSEEN = timedelta(seconds=45)
@@ -32,7 +33,6 @@ def acting(sight: Sight) -> Acting:
     service, now = sight.service, sight.now
     current = is_current(service)
     changed = last_change(service)
-    unseen = not current and changed is not None and now - changed > UNSEEN
     lease = min(sight.leases or (), key=lambda found: _age(found, now), default=None)
     namespace = str(lease["metadata"]["namespace"]) if lease else ""
     nobody = ""
@@ -45,13 +45,35 @@ def acting(sight: Sight) -> Acting:
         and _age(lease, now) > timedelta(seconds=int(lease["spec"].get("leaseDurationSeconds") or 0)) + SKEW
     ):
         nobody = f"the operator is dead: its Lease in namespace {namespace} was last renewed {since(now - _age(lease, now), now)} ago"
-    elif unseen and changed is not None:
+    else:
+        missed = _missed_pods(sight) if current else _missed_spec(changed, now)
         who = f"the operator in namespace {namespace} is alive, but it" if namespace else "the operator"
-        nobody = (
-            f"{who} has not looked at this spec since it was changed {since(changed, now)} ago;"
-            " does it run, and serve this namespace?"
-        )
+        nobody = f"{who} {missed}; does it run, and serve this namespace?" if missed else ""
     return Acting(current, changed, nobody, namespace)
+
+
+def _missed_spec(changed: datetime | None, now: datetime) -> str:
+    if changed is None or now - changed <= UNSEEN:
+        return ""
+    return f"has not looked at this spec since it was changed {since(changed, now)} ago"
+
+
+def _missed_pods(sight: Sight) -> str:
+    """What the pods show whatever the Leases say: these may not be read, or be another team's, or of one that has left this namespace."""
+    if sight.pods is None or not _is_ready(sight.service):
+        return ""
+    wanted, ready = wanted_replicas(sight.service), sum(1 for pod in sight.pods if _serves(pod))
+    lacking = wanted - ready
+    if lacking <= 0:
+        return ""
+    # Since when at the latest: for each replica that is lacking, the newest change may be what took it. Where there are not even so
+    # many pods nothing dates it, but a Deployment makes up for one at once.
+    changes = sorted((at for pod in sight.pods if not _serves(pod) and (at := _served_until(pod))), reverse=True)
+    lost = changes[lacking - 1] if lacking <= len(changes) else None
+    if lost and sight.now - lost <= UNSEEN:
+        return ""
+    lasting = f" in {since(lost, sight.now)}" if lost else ""
+    return f"has not noticed{lasting} that too few replicas are Ready ({ready} of {wanted})"
 
 
 def is_current(service: Manifest) -> bool:
@@ -68,6 +90,24 @@ def last_change(service: Manifest) -> datetime | None:
         if _is_of_the_spec(entry) and (at := moment(entry.get("time")))
     ]
     return max(written, default=moment(service["metadata"].get("creationTimestamp")))
+
+
+def _is_ready(manifest: Manifest) -> bool:
+    return (condition_of(manifest, "Ready") or {}).get("status") == "True"
+
+
+def _serves(pod: Manifest) -> bool:
+    over = pod["metadata"].get("deletionTimestamp") or pod["status"].get("phase") in {"Failed", "Succeeded"}
+    return _is_ready(pod) and not over
+
+
+def _served_until(pod: Manifest) -> datetime | None:
+    """When it was told to go, else stopped being Ready, else was made."""
+    metadata = pod["metadata"]
+    if gone := moment(metadata.get("deletionTimestamp")):
+        return gone - timedelta(seconds=int(metadata.get("deletionGracePeriodSeconds") or 0))
+    changed = (condition_of(pod, "Ready") or {}).get("lastTransitionTime")
+    return moment(changed or metadata.get("creationTimestamp"))
 
 
 def _is_of_the_spec(entry: Mapping[str, Any]) -> bool:

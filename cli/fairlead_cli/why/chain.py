@@ -11,12 +11,6 @@ from fairlead_cli.why.spans import since
 from fairlead_operator.core.names import Manifest
 
 
-def wanted_replicas(service: Manifest) -> int:
-    """Pods that the spec asks for now."""
-    spec = service.get("spec") or {}
-    return 0 if spec.get("suspend") else int(spec.get("replicas", 1))
-
-
 def spec_line(service: Manifest, act: Acting, now: datetime, wanted: int) -> str:
     generation = service["metadata"].get("generation", 0)
     seen = "seen by the operator" if act.current else "not seen by the operator"

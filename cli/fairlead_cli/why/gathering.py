@@ -121,6 +121,12 @@ def _with_log(reader: Reader, sight: Sight) -> Sight:
     return replace(sight, unread=(*sight.unread, said))
 
 
+def wanted_replicas(service: Manifest) -> int:
+    """Pods that the spec asks for now."""
+    spec = service.get("spec") or {}
+    return 0 if spec.get("suspend") else int(spec.get("replicas", 1))
+
+
 def wanted_template(service: Manifest, deployment: Manifest | None) -> str:
     """The hash of the template that pods are to have; "" when that is not known.
 

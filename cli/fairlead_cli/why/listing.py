@@ -7,8 +7,7 @@ from typing import Any
 
 from fairlead_cli.why.acting import acting
 from fairlead_cli.why.asking import SERVICES, Reader
-from fairlead_cli.why.chain import wanted_replicas
-from fairlead_cli.why.gathering import Sight, read_leases
+from fairlead_cli.why.gathering import Sight, read_leases, wanted_replicas
 from fairlead_cli.why.page import Line
 from fairlead_cli.why.spans import since
 from fairlead_cli.why.trouble import NOT_SEEN_YET

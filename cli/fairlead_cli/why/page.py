@@ -36,7 +36,7 @@ def page(story: Story, width: int = WIDTH) -> list[Line]:
 
 def _head(story: Story, width: int) -> Iterator[Line]:
     serving = {True: ", and requests are answered" if not story.healthy else "", False: ", and serves nobody", None: ""}
-    asleep = story.healthy and story.serves is False
+    asleep = story.healthy and not story.wanted and story.serves is False
     told = f"infs/{story.name} in {story.namespace} is {story.headline}{'' if asleep else serving[story.serves]}"
     style = "bold green" if story.healthy else "bold yellow" if story.serves else "bold red"
     yield from (Line(text, style) for text in textwrap.wrap(told, width, break_long_words=False))

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from fairlead_cli.why.acting import Acting, acting
-from fairlead_cli.why.chain import deployment_line, engine_line, spec_line, wanted_replicas
+from fairlead_cli.why.chain import deployment_line, engine_line, spec_line
 from fairlead_cli.why.cures import Cure, Target, cure
 from fairlead_cli.why.events import Event, by_uid, read
-from fairlead_cli.why.gathering import Log, Sight, wanted_template
+from fairlead_cli.why.gathering import Log, Sight, wanted_replicas, wanted_template
 from fairlead_cli.why.lines import telling
 from fairlead_cli.why.outlook import outlook
 from fairlead_cli.why.pods import Failure, Replica, replicas
@@ -45,6 +45,7 @@ class Story:
     spec: str
     deployment: str
     pods: tuple[Replica, ...]
+    wanted: int
     ready_pods: int
     engine: str
     log: Log | None
@@ -82,6 +83,7 @@ def tell(sight: Sight, flags: tuple[str, ...] = ()) -> Story:
         spec=spec_line(service, act, sight.now, wanted),
         deployment=deployment_line(sight, pods, wanted),
         pods=pods,
+        wanted=wanted,
         ready_pods=ready_pods,
         engine=engine_line(status, pods),
         log=sight.log,

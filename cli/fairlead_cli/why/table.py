@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from fairlead_cli.why.acting import is_current
-from fairlead_cli.why.chain import wanted_replicas
+from fairlead_cli.why.gathering import wanted_replicas
 from fairlead_cli.why.page import Line
 from fairlead_cli.why.spans import since
 from fairlead_operator.core.moments import moment

@@ -1,4 +1,4 @@
-"""Whether anybody acts, from the Lease and from how long a change went unseen."""
+"""Whether anybody acts, from the Lease and from how long a change of spec or pods went unseen."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,6 +52,76 @@ def test_who_acts(leases: tuple[dict[str, Any], ...] | None, of: dict[str, Any],
 
     assert bool(found.nobody) == bool(told)
     assert told in found.nobody
+
+
+def pod(ready: str, changed: int, *, leaving: int | None = None, phase: str = "Running") -> dict[str, Any]:
+    """Made a day ago. Ready changed so many seconds ago; it was told to go `leaving` seconds ago, within ten minutes."""
+    gone = {} if leaving is None else {"deletionTimestamp": ago(leaving - 600), "deletionGracePeriodSeconds": 600}
+    condition = {"type": "Ready", "status": ready, "lastTransitionTime": ago(changed)}
+    return {
+        "metadata": {"creationTimestamp": ago(86_400), **gone},
+        "status": {"phase": phase, "conditions": [condition]},
+    }
+
+
+def new(made: int) -> dict[str, Any]:
+    """As it is before it has a node."""
+    return {"metadata": {"creationTimestamp": ago(made)}, "status": {"phase": "Pending"}}
+
+
+READY, LOST = pod("True", 9000), pod("False", 3600)
+
+
+@pytest.mark.parametrize(
+    ("pods", "told"),
+    [
+        pytest.param((READY, READY), "", id="both Ready"),
+        pytest.param((LOST, LOST), "has not noticed in 60 min that too few replicas are Ready (0 of 2)", id="both lost an hour ago"),
+        pytest.param((READY, LOST), "in 60 min that too few replicas are Ready (1 of 2)", id="one lost an hour ago"),
+        pytest.param((READY, pod("False", 5)), "", id="one lost just now: the operator is about to say it"),
+        pytest.param((LOST, pod("False", 5)), "in 60 min that too few replicas are Ready (0 of 2)", id="one lost just now, and one an hour ago"),
+        pytest.param((READY, pod("True", 9000, leaving=5), new(5)), "", id="one was told to go just now, and is being replaced"),
+        pytest.param((READY, pod("True", 9000, leaving=60), new(60)), "in 60 s that too few replicas are Ready (1 of 2)", id="one was told to go a minute ago, and its successor is not Ready"),
+        pytest.param((READY, pod("False", 9000, phase="Failed"), new(5)), "", id="one was evicted just now"),
+        pytest.param((READY, pod("True", 9000, phase="Failed")), "(1 of 2)", id="what has ended is not Ready, whatever it says"),
+        pytest.param((READY, READY, LOST), "", id="one more than wanted is lost"),
+        pytest.param((READY,), "has not noticed that too few replicas are Ready (1 of 2)", id="one is not there at all"),
+        pytest.param((), "has not noticed that too few replicas are Ready (0 of 2)", id="none is there"),
+        pytest.param(None, "", id="pods may not be read"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "leases",
+    [
+        pytest.param(None, id="Leases may not be read"),
+        pytest.param((lease(2, namespace="another-team"), lease(9000)), id="another team's operator lives"),
+    ],
+)
+def test_pods_that_a_ready_status_denies(
+    leases: tuple[dict[str, Any], ...] | None, pods: tuple[dict[str, Any], ...] | None, told: str
+) -> None:
+    of = service()
+    of["spec"]["replicas"] = 2
+
+    found = acting(Sight(service=of, now=NOW, pods=pods, leases=leases))
+
+    assert bool(found.nobody) == bool(told)
+    assert told in found.nobody
+
+
+@pytest.mark.parametrize(
+    ("spec", "ready"),
+    [
+        pytest.param({"replicas": 2}, "False", id="the status says it"),
+        pytest.param({"replicas": 2, "suspend": True}, "True", id="it was suspended"),
+        pytest.param({"replicas": 0}, "True", id="none is wanted"),
+    ],
+)
+def test_pods_that_nobody_expects_to_be_ready(spec: dict[str, Any], ready: str) -> None:
+    of = service() | {"spec": spec}
+    of["status"]["conditions"][0]["status"] = ready
+
+    assert acting(Sight(service=of, now=NOW, pods=(LOST,))).nobody == ""
 
 
 def test_a_status_that_is_written_is_no_change_of_the_spec() -> None:

@@ -61,6 +61,7 @@ def test_every_story_fits_one_screen(name: str) -> None:
         pytest.param(
             "operator-dead-but-serving", True, True, id="a dead operator's Ready holds while the pods bear it out"
         ),
+        pytest.param("status-left-behind", False, False, id="nor does Ready hold that the pods have long denied"),
     ],
 )
 def test_healthy_and_serving(name: str, healthy: bool, serves: bool) -> None:  # noqa: FBT001
@@ -80,6 +81,27 @@ def test_a_dead_operators_ready_counts_for_nothing_when_the_pods_deny_it() -> No
     assert story.trouble is not None
     assert story.trouble.reason == "StatusOutdated"
     assert "operator is dead" in story.nobody
+
+
+@pytest.mark.parametrize(
+    ("now", "healthy"),
+    [
+        pytest.param("2026-11-24T11:52:30Z", True, id="the operator is about to say it"),
+        pytest.param("2026-11-24T11:53:00Z", False, id="it would have"),
+    ],
+)
+def test_pods_that_are_not_ready_any_more_count_for_more_than_ready(now: str, healthy: bool) -> None:  # noqa: FBT001
+    situation = Situation.of("status-left-behind")
+    for pod in situation.facts["pods"]:
+        pod["status"] = situation.facts["pods"][1]["status"]
+    situation.facts["now"] = now
+
+    story = tell(gather(situation, "mistral", situation.now))
+
+    assert story.healthy is healthy
+    assert (story.trouble.reason if story.trouble else "") == ("" if healthy else "StatusOutdated")
+    # It was not put to sleep.
+    assert "serves nobody" in page(story)[0].text
 
 
 def test_a_pod_that_fails_is_told_though_the_status_says_on_its_way() -> None:
