@@ -64,8 +64,10 @@ def measure(plan: Plan, watch: Watch) -> list[LevelResult]:
         if plan.warmup:
             at_once = min(plan.warmup, max(plan.concurrencies))
             run(clients, plan, length, at_once, plan.warmup, "warm-up", watch)
-        for concurrency in plan.concurrencies:
-            result = run(clients, plan, length, concurrency, plan.requests_at(concurrency), "level", watch)
+        for place, concurrency in enumerate(plan.concurrencies):
+            # With its place: a level that is measured again must not find its prompts in a prefix cache.
+            name = f"level/{place}"
+            result = run(clients, plan, length, concurrency, plan.requests_at(concurrency), name, watch)
             results.append(result)
             if not result.success:
                 break

@@ -65,6 +65,17 @@ def test_two_runs_differ_in_their_prompts_and_a_seed_repeats_them() -> None:
     assert runs[2] == runs[3]
 
 
+def test_a_level_that_is_named_again_has_prompts_of_its_own_and_a_seed_repeats_them() -> None:
+    with answering.answering(Script()) as server:
+        for _ in range(2):
+            bench(server.url, "--concurrency", "6,6", *SHORT, "--seed", "7")
+    prompts = [body["prompt"] for body in server.bodies if body["max_tokens"] == 5]
+    first, again, *repeated = [set(prompts[at : at + 6]) for at in (2, 8, 16, 22)]
+
+    assert len(first | again) == 12
+    assert repeated == [first, again]
+
+
 def test_failures_are_counted_with_their_words_and_do_not_fail_the_command() -> None:
     with answering.answering(Script(behave=lambda n: answering.CUT if n > 10 and n % 2 else answering.WELL)) as server:
         done = bench(server.url, "--concurrency", "1", *SHORT)
