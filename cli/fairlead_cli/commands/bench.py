@@ -49,7 +49,11 @@ class Levels(click.ParamType[tuple[int, ...]]):
     help="Sent as a bearer token, never shown. Other users of this machine can read options: use the variable.",
 )
 @click.option("--concurrency", type=Levels(), default=LEVELS, show_default=True, help="Levels to measure, in order.")
-@click.option("--requests", type=click.IntRange(1), help="Per level.  [default: four times the level, at least 8]")
+@click.option(
+    "--requests",
+    type=click.IntRange(1),
+    help="Per level, no fewer than the largest.  [default: four times the level, at least 8]",
+)
 @click.option(
     "--input-tokens", type=click.IntRange(1), default=128, show_default=True, help="Length of prompts, about."
 )
@@ -102,6 +106,11 @@ def bench(
     URL is http://HOST:PORT for /v1/completions, or ends with /v1/completions, /v1/chat/completions or /generate. Each level
     keeps that many requests running. Tokens are those of the server's `usage`; an answer that was cut counts as failed.
     """
+    if requests is not None and requests < max(concurrency):
+        raise click.UsageError(
+            f"--requests {requests} never has {max(concurrency)} running at once, the largest level of --concurrency:"
+            f" give --requests {max(concurrency)} or more, or levels up to {requests}"
+        )
     console = Console()
     try:
         target = asyncio.run(find(url, model=model, key=api_key))

@@ -108,6 +108,14 @@ def test_the_command_fails_when_every_request_did_and_stops_there() -> None:
         ),
         pytest.param(("--output", "/"), "Invalid value for '--output': / is a folder", id="a folder"),
         pytest.param(("--requests", "0"), "Invalid value for '--requests'", id="no request"),
+        pytest.param(
+            ("--requests", "32", "--concurrency", "16,64,32"),
+            "--requests 32 never has 64 running at once, the largest level of --concurrency",
+            id="fewer requests than are to run",
+        ),
+        pytest.param(
+            ("--requests", "32"), "--requests 32 never has 256 running at once", id="nor for levels nobody named"
+        ),
         pytest.param(("--model", "other"), "--model: ", id="a model that is not served"),
     ],
 )
@@ -130,7 +138,7 @@ def test_nobody_there_is_one_line_and_no_traceback() -> None:
 
 def test_a_first_request_that_is_refused_is_told_in_the_servers_words() -> None:
     with answering.answering(Script(behave=lambda _: answering.BROKEN)) as server:
-        done = bench(server.url, *SHORT)
+        done = bench(server.url, "--concurrency", "1", *SHORT)
 
     assert (done.exit_code, len(server.bodies)) == (1, 1)
     assert "the first request failed: HTTP 500: the engine died" in done.output
