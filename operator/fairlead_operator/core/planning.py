@@ -103,7 +103,7 @@ def make(
 
 def refusal(plan: memory.Plan, on: Accelerator, annotations: Mapping[str, str]) -> Rejection | None:
     """Why no pod is made; None where it may fit, or where the user knows better."""
-    if plan.verdict is not memory.Verdict.DOES_NOT_FIT or annotations.get(names.SKIP_PLAN) == "true":
+    if plan.verdict is not memory.Verdict.DOES_NOT_FIT or names.skips_plan(annotations):
         return None
     return Rejection(
         "DoesNotFit",

@@ -3,13 +3,15 @@
 import json
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from architectures import ARCHITECTURES
-from fairlead_runtime import memory, planned, start_plan
+from fairlead_runtime import memory, planned, server, start_plan
 from fairlead_runtime.config import RuntimeConfig
+from fairlead_runtime.lifecycle import EngineDescribed
 from fairlead_runtime.memory import GIB, EngineSettings
 
 LLAMA = ARCHITECTURES["Llama 3.1 8B"]
@@ -85,6 +87,30 @@ def test_what_is_refused(asked: RuntimeConfig, gpu: int | None, code: str, field
 
     assert refused is not None
     assert (refused.code, refused.field, refused.suggestion) == (code, field, suggestion)
+    assert refused.code in planned.CODES
+    assert refused.message.startswith(made.problem)
+    assert "fairlead.dev/skip-plan=true" in refused.message, "the way out for who knows better"
+
+
+def started(asked: RuntimeConfig, monkeypatch: pytest.MonkeyPatch) -> list[EngineDescribed]:
+    """What the engine's front end tells of its plan before it loads: 8B in 16 bits on 14 GiB. Raises what ends it."""
+    told: list[EngineDescribed] = []
+    writer: Any = SimpleNamespace(write=told.append)
+    monkeypatch.setattr(start_plan, "of_engine", lambda config: plan(config, gpu=14 * GIB))
+    try:
+        server._plan(asked, writer)
+    finally:
+        assert [event.planned["verdict"] for event in told] == ["DoesNotFit"], "told in any case"
+    return told
+
+
+def test_what_does_not_fit_ends_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Exception, match="nothing is left for a KV cache"):
+        started(config(), monkeypatch)
+
+
+def test_what_does_not_fit_is_loaded_where_the_user_knows_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert started(config().model_copy(update={"skip_plan": True}), monkeypatch)
 
 
 @pytest.mark.parametrize(("asked", "document", "gpu"), [
