@@ -63,8 +63,8 @@ ENVIRONMENT: Final = frozenset(
 )  # fmt: skip
 
 
-def settings(config: RuntimeConfig, environ: Mapping[str, str] | None = None) -> EngineSettings:
-    """environ: of the engine, for what it changes."""
+def settings(config: RuntimeConfig, environ: Mapping[str, str] | None = None, gpu_name: str = "") -> EngineSettings:
+    """environ: of the engine, for what it changes. gpu_name: "" where it is not known."""
     whole = with_profile(config)
     engine, percent = whole.engine, whole.engine.gpu_memory_utilization_percent
     extra = dict(_arguments(engine.extra_args))
@@ -96,6 +96,7 @@ def settings(config: RuntimeConfig, environ: Mapping[str, str] | None = None) ->
         eager="--enforce-eager" in extra,
         hybrid_manager="--disable-hybrid-kv-cache-manager" not in extra,
         device="cpu" if config.device is Device.CPU else "gpu",
+        gpu_name=gpu_name,
         unmodelled=tuple(unmodelled),
     )
 

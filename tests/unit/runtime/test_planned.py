@@ -2,6 +2,7 @@
 
 import json
 import struct
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -69,9 +70,9 @@ def test_variables_of_the_engine_that_lay_out_its_memory_otherwise() -> None:
     assert found.unmodelled == ("VLLM_PP_LAYER_PARTITION",)
 
 
-def plan(asked: RuntimeConfig, document: Any = LLAMA, gpu: int | None = 80 * GIB) -> memory.Plan | None:
+def plan(asked: RuntimeConfig, document: Any = LLAMA, gpu: int | None = 80 * GIB, name: str = "") -> memory.Plan | None:
     hub = asked.model_copy(update={"model": asked.model.model_copy(update={"path": None, "repository": "some/model"})})
-    return start_plan.plan(hub, lambda *_: document, lambda: gpu, {})
+    return start_plan.plan(hub, lambda *_: document, lambda: (gpu, name), {})
 
 
 @pytest.mark.parametrize(("asked", "gpu", "code", "field", "suggestion"), [
@@ -134,6 +135,24 @@ def test_a_model_that_cannot_be_read_is_left_to_the_engine(document: Any) -> Non
     assert plan(config(), document) is None
 
 
+@pytest.mark.parametrize(("name", "tokens"), [("NVIDIA A100-SXM4-80GB", 2048), ("NVIDIA H100 80GB HBM3", 8192)])
+def test_the_accelerators_name_takes_part(name: str, tokens: int) -> None:
+    made = plan(config(), name=name)
+
+    assert made is not None
+    assert made.assumed["maxNumBatchedTokens"] == tokens
+
+
+def test_the_engines_platform_tells_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    platform = SimpleNamespace(
+        get_device_total_memory=lambda _: 80 * GIB, get_device_name=lambda _: "NVIDIA A100-SXM4-80GB"
+    )
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "vllm.platforms", SimpleNamespace(current_platform=platform))
+
+    assert start_plan._accelerator() == (80 * GIB, "NVIDIA A100-SXM4-80GB")
+
+
 def test_what_state_tells() -> None:
     made = plan(config(maxModelLen=8192), gpu=24 * GIB)
     assert made is not None
@@ -154,7 +173,7 @@ def test_weights_in_a_folder_are_read_by_their_headers(tmp_path: Path) -> None:
     ).encode()
     (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
 
-    made = start_plan.plan(config(path=str(tmp_path)), lambda *_: None, lambda: 80 * GIB, {})
+    made = start_plan.plan(config(path=str(tmp_path)), lambda *_: None, lambda: (80 * GIB, ""), {})
 
     assert made is not None
     assert made.weights is not None
@@ -170,7 +189,7 @@ def planned_beside(draft: Any, method: str = "draft_model", model: str = "org/dr
     hub = asked.model_copy(
         update={"model": asked.model.model_copy(update={"path": None, "repository": "some/model", "revision": "main"})}
     )
-    made = start_plan.plan(hub, lambda _, name, revision: documents[name, revision], lambda: 80 * GIB, {})
+    made = start_plan.plan(hub, lambda _, name, revision: documents[name, revision], lambda: (80 * GIB, ""), {})
     assert made is not None
     return made
 
@@ -228,5 +247,5 @@ def test_a_folder_that_cannot_be_read_is_left_to_the_engine(
     (tmp_path / "config.json").write_text(json.dumps(LLAMA))
     spoil(tmp_path)
 
-    assert start_plan.plan(config(path=str(tmp_path)), lambda *_: None, lambda: 80 * GIB, {}) is None
+    assert start_plan.plan(config(path=str(tmp_path)), lambda *_: None, lambda: (80 * GIB, ""), {}) is None
     assert capsys.readouterr().err.startswith("no plan of the memory: ")
