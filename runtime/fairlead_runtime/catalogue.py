@@ -45,7 +45,8 @@ CATALOGUE: tuple[Cause, ...] = (
     cause(
         r"needs a KV cache of .{1,400}: the longest context that fits is (\d+)",
         planned_too_small,
-        "one request of 1,024 tokens needs a KV cache of 2.0 MiB, and at most 1.0 MiB are there: the longest context that fits is 384",
+        "one request of 1,024 tokens needs a KV cache of 2.0 MiB, and at most 1.0 MiB are there: the longest context that fits is 384"
+        " (planned, not tried: the annotation fairlead.dev/skip-plan=true has it tried)",
     ),
     cause(
         r"No available memory for the cache blocks|Cannot auto-fit max_model_len",

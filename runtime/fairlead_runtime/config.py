@@ -38,6 +38,7 @@ __all__ = [
     "MODEL_PATH",
     "PINNED_PATH",
     "SERVING_PORT",
+    "SKIP_PLAN",
     "TERMINATION_PATH",
     "Config",
     "Device",
@@ -66,6 +67,8 @@ class Device(StrEnum):
 
 #: The name of a commit, which moves no more.
 COMMIT: Final = re.compile(r"^[0-9a-f]{40}$")
+#: Annotation of an InferenceService: with the value true, `skip_plan` is told. What the plan refuses here names it as the way out.
+SKIP_PLAN: Final = "fairlead.dev/skip-plan"
 
 
 class Config(BaseModel):
@@ -167,6 +170,8 @@ class RuntimeConfig(Config):
     serving: Serving = Serving()
     #: From process start to the first decoded token, in seconds; then the runtime gives up with StartTimeout.
     start_timeout_seconds: Seconds = 1800
+    #: What the memory plan says cannot fit is loaded nevertheless. Absent where it is False, so that a runtime that knows none can read it.
+    skip_plan: bool = False
 
     def canonical_json(self) -> str:
         """The same text for the same configuration, whatever release wrote it: fields left at their default are absent."""

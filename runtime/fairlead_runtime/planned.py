@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fairlead_runtime import flags, memory
 from fairlead_runtime.arguments import kv_cache_memory_bytes, with_profile
-from fairlead_runtime.config import Device, RuntimeConfig
+from fairlead_runtime.config import SKIP_PLAN, Device, RuntimeConfig
 from fairlead_runtime.failure import Failure
 from fairlead_runtime.memory import Draft, EngineSettings, ModelConfig, Plan, Verdict, Weights
 
@@ -63,8 +63,8 @@ ENVIRONMENT: Final = frozenset(
 )  # fmt: skip
 
 
-def settings(config: RuntimeConfig, environ: Mapping[str, str] | None = None) -> EngineSettings:
-    """environ: of the engine, for what it changes."""
+def settings(config: RuntimeConfig, environ: Mapping[str, str] | None = None, gpu_name: str = "") -> EngineSettings:
+    """environ: of the engine, for what it changes. gpu_name: "" where it is not known."""
     whole = with_profile(config)
     engine, percent = whole.engine, whole.engine.gpu_memory_utilization_percent
     extra = dict(_arguments(engine.extra_args))
@@ -96,6 +96,7 @@ def settings(config: RuntimeConfig, environ: Mapping[str, str] | None = None) ->
         eager="--enforce-eager" in extra,
         hybrid_manager="--disable-hybrid-kv-cache-manager" not in extra,
         device="cpu" if config.device is Device.CPU else "gpu",
+        gpu_name=gpu_name,
         unmodelled=tuple(unmodelled),
     )
 
@@ -158,12 +159,17 @@ def facts(plan: Plan) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+#: What failure() ends with. An engine that was started ends with them too.
+CODES: Final = frozenset({"KVCacheTooSmall", "OutOfGPUMemory"})
+
+
 def failure(plan: Plan) -> Failure | None:
-    """What the engine would end with after minutes; None where it may fit."""
+    """What the engine would end with after minutes, and what starts it all the same; None where it may fit."""
     if plan.verdict is not Verdict.DOES_NOT_FIT:
         return None
+    said = f"{plan.problem} (planned, not tried: the annotation {SKIP_PLAN}=true has it tried)"
     if plan.suggested_len:
-        return Failure("KVCacheTooSmall", plan.problem, plan.field, str(plan.suggested_len))
+        return Failure("KVCacheTooSmall", said, plan.field, str(plan.suggested_len))
     if plan.kv_cache is not None and plan.weights is not None and plan.kv_cache.most <= 0:
-        return Failure("OutOfGPUMemory", plan.problem, plan.field, "more accelerators, or a quantized model")
-    return Failure("KVCacheTooSmall", plan.problem, plan.field, "a larger size")
+        return Failure("OutOfGPUMemory", said, plan.field, "more accelerators, or a quantized model")
+    return Failure("KVCacheTooSmall", said, plan.field, "a larger size")

@@ -136,14 +136,18 @@ def _describe(engine: Any, functions: "Functions", config: "RuntimeConfig", writ
 
 
 def _plan(config: "RuntimeConfig", writer: StateWriter) -> None:
-    """Tell what the memory will hold. Raises _KnownError where the engine is sure to find it too small, minutes later."""
+    """Tell what the memory will hold. Raises _KnownError where the engine is sure to find it too small, minutes later.
+
+    The user may know better than the plan: then it is told, and the engine has the last word.
+    """
     from fairlead_runtime import planned, start_plan  # noqa: PLC0415
 
     plan = start_plan.of_engine(config)
     if plan is None:
         return
     writer.write(EngineDescribed(planned=planned.facts(plan)))
-    if failure := planned.failure(plan):
+    failure = planned.failure(plan)
+    if failure and not config.skip_plan:
         raise _KnownError(failure)
 
 

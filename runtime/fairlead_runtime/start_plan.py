@@ -16,10 +16,12 @@ from fairlead_runtime.config import Device, RuntimeConfig
 
 #: (name of a file, model, revision) -> its JSON, None where it cannot be had.
 Fetch = Callable[[str, str, str | None], Any]
+#: -> (bytes of memory, name); None and "" where it does not say.
+Accelerator = Callable[[], tuple[int | None, str]]
 
 
 def plan(
-    config: RuntimeConfig, fetch: Fetch, gpu_bytes: Callable[[], int | None], environ: Mapping[str, str]
+    config: RuntimeConfig, fetch: Fetch, accelerator: Accelerator, environ: Mapping[str, str]
 ) -> memory.Plan | None:
     """None where the model cannot be read. fetch: for models that are no folder."""
     folder = Path(config.model.path) if config.model.path else None
@@ -27,8 +29,8 @@ def plan(
         found = _read(folder, config.model.repository or "", config.model.revision, fetch)
         if found is None:
             return None
-        gpu = gpu_bytes() if config.device is Device.ACCELERATOR else None
-        return memory.plan(*found, planned.settings(config, environ), gpu, _draft(config, fetch))
+        gpu, name = accelerator() if config.device is Device.ACCELERATOR else (None, "")
+        return memory.plan(*found, planned.settings(config, environ, name), gpu, _draft(config, fetch))
     except (OSError, ValueError) as error:
         print(f"no plan of the memory: {error}", file=sys.stderr)
         return None
@@ -86,11 +88,11 @@ def _from_hub(name: str, repository: str, revision: str | None) -> Any:
         return None
 
 
-def _accelerator() -> int | None:
+def _accelerator() -> tuple[int | None, str]:
     from vllm.platforms import current_platform  # noqa: PLC0415 - only inside the engine's image
 
     try:
-        return int(current_platform.get_device_total_memory(0))
+        return int(current_platform.get_device_total_memory(0)), str(current_platform.get_device_name(0))
     except Exception as error:  # noqa: BLE001 - drivers raise what they like; the engine meets it next
         print(f"no plan of the memory: the accelerator does not say how much it has: {error}", file=sys.stderr)
-        return None
+        return None, ""

@@ -1,5 +1,6 @@
 """Services are planned before they have a pod, by a hub that is on this machine."""
 
+import json
 from typing import Any
 
 import pytest
@@ -74,6 +75,18 @@ def test_what_is_not_known_or_not_wanted_refuses_nothing(
     kubectl.apply(manifest)
 
     eventually(lambda: kubectl.get("deployment", "mistral"), "the Deployment")
+
+
+def test_an_annotation_has_what_was_refused_started_and_its_pods_told(kubectl: Kubectl) -> None:
+    kubectl.apply(asking("16Gi"))
+    refused(kubectl)
+
+    kubectl("annotate", "infs", "mistral", "fairlead.dev/skip-plan=true")
+
+    made = eventually(lambda: kubectl.get("deployment", "mistral"), "the Deployment")
+    volumes = made["spec"]["template"]["spec"]["volumes"]
+    (mounted,) = [volume["configMap"]["name"] for volume in volumes if volume["name"] == "config"]
+    assert json.loads((kubectl.get("configmap", mounted) or {})["data"]["config.json"])["skipPlan"] is True
 
 
 def test_a_model_is_read_once_for_all_services(kubectl: Kubectl, model_hub: HubServer) -> None:

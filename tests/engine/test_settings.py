@@ -107,7 +107,7 @@ def test_no_field_is_left_out() -> None:
     assert tried >= {field.alias for field in Engine.model_fields.values()}
     assert tried >= {"parallelism"}
     assert set(RuntimeConfig.model_fields) == {
-        "version", "model", "engine", "parallelism", "device", "serving", "start_timeout_seconds",
+        "version", "model", "engine", "parallelism", "device", "serving", "start_timeout_seconds", "skip_plan",
     }  # fmt: skip
 
 

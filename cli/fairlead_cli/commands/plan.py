@@ -62,9 +62,9 @@ def plan(filename: Path, gpu: str, batch: int, model_folder: Path | None, output
         except memory.ConfigError:
             return None
 
-    settings = planned.settings(
-        asked.config, {variable.name: variable.value or "" for variable in asked.spec.engine.env}
-    )
+    known = memory.gpu_named(name)
+    variables = {variable.name: variable.value or "" for variable in asked.spec.engine.env}
+    settings = planned.settings(asked.config, variables, known.name if known else "")
     try:
         found = memory.plan(checkpoint.model, checkpoint.weights, settings, size, draft)
     except memory.ConfigError as error:

@@ -38,7 +38,12 @@ ANNOTATIONS = (
         names.ADOPT_DEFAULTS,
         "Any new value, by custom a release: pods are made anew with the images and defaults of the operator that runs.",
     ),
-    (names.SKIP_PLAN, "`true`: what the memory plan says cannot fit is started nevertheless."),
+    (
+        names.SKIP_PLAN,
+        "`true`: what the memory plan says cannot fit is started nevertheless, whether the operator or the runtime in the pod made the plan."
+        " Setting it is a rollout like a change of the spec, unless the pods that run have served and do not lack memory: those stay. Taking"
+        " it away is a rollout of pods that were made with it.",
+    ),
 )
 
 

@@ -11,12 +11,19 @@ SHAPES_NO_POD: Final = frozenset({"replicas", "autoscaling", "suspend", "disrupt
 
 
 def fingerprint(spec: Spec, annotations: Mapping[str, str]) -> str:
-    """Differs when new pods are due: the user changed what shapes them, or asked for a release's new defaults.
+    """Differs when new pods are due: the user changed what shapes them, overrides the plan, or asked for a release's new defaults.
 
     Fields that have their default count as left out: a later CRD may have more of them, and the API server fills those in.
     """
     shape = _written(spec, SHAPES_NO_POD)
-    return names.digest({"spec": shape, "adoptDefaults": annotations.get(names.ADOPT_DEFAULTS, "")})
+    # Only where it is set: services that never heard of it keep their digests.
+    skip = {"skipPlan": True} if names.skips_plan(annotations) else {}
+    return names.digest({"spec": shape, "adoptDefaults": annotations.get(names.ADOPT_DEFAULTS, ""), **skip})
+
+
+def revision_name(service: str, spec: Spec, annotations: Mapping[str, str]) -> str:
+    """NAME-HASH."""
+    return f"{service}-{fingerprint(spec, annotations)}"
 
 
 def attempt(spec: Spec, annotations: Mapping[str, str]) -> str:

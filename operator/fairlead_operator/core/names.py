@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fairlead_operator.api.v1alpha1 import API_VERSION, GROUP, KIND
+from fairlead_runtime import config
 
 #: A Kubernetes object as JSON.
 Manifest = dict[str, Any]
@@ -28,8 +29,8 @@ NO_ROOM: Final = f"{GROUP}/no-room"
 CHILDREN: Final = f"{MANAGED_BY}=fairlead"
 #: Annotation of an InferenceService: each new value has a service that was given up tried again.
 RETRY: Final = f"{GROUP}/retry"
-#: On an InferenceService, with the value true: what the plan says cannot fit is started nevertheless.
-SKIP_PLAN: Final = f"{GROUP}/skip-plan"
+#: On an InferenceService, with the value true: what the plan says cannot fit is started nevertheless. The runtime names it too.
+SKIP_PLAN: Final = config.SKIP_PLAN
 #: Read by Kueue on a Deployment, which it copies to its pods, and on pods; https://kueue.sigs.k8s.io/docs/tasks/run/deployment/
 QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 
@@ -97,6 +98,11 @@ def owner(name: str, uid: str) -> Manifest:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def skips_plan(annotations: Mapping[str, str]) -> bool:
+    """Whether the user knows better than the plan."""
+    return annotations.get(SKIP_PLAN) == "true"
 
 
 def is_controlled_by(manifest: Mapping[str, Any], uid: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fairlead_operator.core import names
 from fairlead_operator.core.build.template import render
-from fairlead_operator.core.fingerprint import attempt
+from fairlead_operator.core.fingerprint import attempt, revision_name
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.refusal import is_told
 from fairlead_operator.core.resolve import Resolved
@@ -19,6 +19,7 @@ from fairlead_operator.core.revisions import (
     read,
 )
 from fairlead_operator.core.seen import Snapshot
+from fairlead_runtime import planned
 
 #: Of a live template, what an operator put there: whatever else it holds is somebody else's.
 _OURS: Final = {"containers": (names.CONTAINER,), "volumes": names.VOLUMES}
@@ -45,8 +46,23 @@ def pin(resolved: Resolved, snapshot: Snapshot) -> Revision:
         if revision.name == name:
             # Gone back to: whether it serves now is yet to be seen.
             return revision if revision.number == newest else replace(revision, number=newest + 1, served=False)
+    if history and (same := _needs_no_leave(resolved, snapshot, history[-1])):
+        return same
     rendered = render(resolved)
     return Revision(name, newest + 1, _adopted(snapshot, rendered.hash) or rendered)
+
+
+def _needs_no_leave(resolved: Resolved, snapshot: Snapshot, newest: Revision) -> Revision | None:
+    """The newest revision, where it is of this very spec without the annotation that overrides the plan, has served, and does not
+    fail for want of memory now: no plan stops it, so the annotation makes no new pods. Neither does a release that first tells the
+    runtime of an annotation that was there before.
+    """
+    metadata, status = snapshot.service["metadata"], snapshot.service.get("status") or {}
+    others = {name: value for name, value in (metadata.get("annotations") or {}).items() if name != names.SKIP_PLAN}
+    last = status.get("lastFailure") or {}
+    fails = last.get("code") in planned.CODES and last.get("template") == newest.template.hash
+    same = resolved.config.skip_plan and newest.name == revision_name(resolved.name, resolved.spec, others)
+    return newest if same and newest.served and not fails else None
 
 
 def _adopted(snapshot: Snapshot, rendered: str) -> Template | None:

@@ -30,10 +30,11 @@ _PRODUCT: Final = "nvidia.com/gpu.product"
 
 @dataclass(frozen=True)
 class Accelerator:
-    """memory: bytes. source: who says so, for messages."""
+    """memory: bytes. source: who says so, for messages. product: its name by NVIDIA's label, "" where that is not known."""
 
     memory: int
     source: str
+    product: str = ""
 
 
 def readable(service: Resolved) -> tuple[str, str] | None:
@@ -68,7 +69,10 @@ def accelerator(service: Resolved, nodes: Sequence[Node] | None) -> Accelerator 
         return None
     if sizes:
         size, name = max((size or 0, name) for size, name in sizes)
-        return Accelerator(size, f"the accelerator of node {name}, the largest that matches,")
+        # Of several the engine may choose larger steps on the largest: none is named, so that nothing is refused that fits another.
+        products = {node.labels.get(_PRODUCT, "") for node in matching}
+        product = products.pop() if len(products) == 1 else ""
+        return Accelerator(size, f"the accelerator of node {name}, the largest that matches,", product)
     least = service.spec.placement.min_accelerator_memory
     return Accelerator(int(amount(least)), "an accelerator of spec.placement.minAcceleratorMemory") if least else None
 
@@ -93,7 +97,7 @@ def make(
     guessing: what drafting() names. Without it the model is planned alone, and nothing is refused: the plan knows what it leaves out.
     """
     variables = {variable.name: variable.value or "" for variable in service.spec.engine.env}
-    settings = planned.settings(service.config, variables)
+    settings = planned.settings(service.config, variables, on.product)
     draft = planned.draft(service.config, guessing.model, guessing.weights) if guessing else None
     try:
         return memory.plan(checkpoint.model, checkpoint.weights, settings, on.memory, draft)
@@ -103,7 +107,7 @@ def make(
 
 def refusal(plan: memory.Plan, on: Accelerator, annotations: Mapping[str, str]) -> Rejection | None:
     """Why no pod is made; None where it may fit, or where the user knows better."""
-    if plan.verdict is not memory.Verdict.DOES_NOT_FIT or annotations.get(names.SKIP_PLAN) == "true":
+    if plan.verdict is not memory.Verdict.DOES_NOT_FIT or names.skips_plan(annotations):
         return None
     return Rejection(
         "DoesNotFit",

@@ -14,7 +14,7 @@ from fairlead_operator.api.fields import amount
 from fairlead_operator.api.pod import DEFAULT_ACCELERATOR, SecretKeyRef
 from fairlead_operator.api.v1alpha1 import InferenceService, Spec
 from fairlead_operator.core import arguments, environment, names
-from fairlead_operator.core.fingerprint import fingerprint
+from fairlead_operator.core.fingerprint import revision_name
 from fairlead_operator.core.images import judge_images
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.source import Source, SourceKind, parse_source
@@ -143,7 +143,8 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
             f"the operator has no runtime image for device {spec.resources.device}; set {setting} of the operator, or spec.image",
             "spec.image",
         )
-    config = _runtime_config(service, source, drain_seconds)
+    annotations = raw["metadata"].get("annotations") or {}
+    config = _runtime_config(service, source, drain_seconds, annotations)
     if rejection := arguments.judge_rendered(config, version):
         return rejection
     return Resolved(
@@ -163,7 +164,7 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
         drain_seconds=drain_seconds,
         api_keys=_api_keys(service),
         network=defaults.network,
-        revision_name=f"{service.metadata.name}-{fingerprint(spec, raw['metadata'].get('annotations') or {})}",
+        revision_name=revision_name(service.metadata.name, spec, annotations),
     )
 
 
@@ -257,7 +258,9 @@ def _contradiction(spec: Spec, source: Source) -> Rejection | None:
     return next((Rejection("InvalidSpec", message, field) for broken, field, message in checks if broken), None)
 
 
-def _runtime_config(service: InferenceService, source: Source, drain_seconds: int) -> RuntimeConfig:
+def _runtime_config(
+    service: InferenceService, source: Source, drain_seconds: int, annotations: Mapping[str, str]
+) -> RuntimeConfig:
     spec, engine = service.spec, service.spec.engine
     rate = spec.serving.rate_limit
     memory = engine.kv_cache_memory
@@ -305,4 +308,5 @@ def _runtime_config(service: InferenceService, source: Source, drain_seconds: in
             rate_limit=rate and RateLimit(requests_per_second=rate.requests_per_second, burst=rate.burst),
         ),
         start_timeout_seconds=engine.start_timeout_seconds,
+        skip_plan=names.skips_plan(annotations),
     )

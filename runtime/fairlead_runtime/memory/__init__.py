@@ -12,7 +12,7 @@ from fairlead_runtime.memory.architecture import ModelConfig
 from fairlead_runtime.memory.architecture import read as read_config
 from fairlead_runtime.memory.drafts import METHODS as DRAFTING
 from fairlead_runtime.memory.drafts import Draft, draft
-from fairlead_runtime.memory.gpus import GPU, GPUS, usable_bytes
+from fairlead_runtime.memory.gpus import GPU, GPUS, gpu_named, usable_bytes
 from fairlead_runtime.memory.planning import plan
 from fairlead_runtime.memory.reading import ConfigError
 from fairlead_runtime.memory.types import GIB, EngineSettings, Estimate, Plan, Unknown, Verdict
@@ -38,6 +38,7 @@ __all__ = [
     "from_headers",
     "from_index",
     "gib",
+    "gpu_named",
     "in_folder",
     "plan",
     "read_config",

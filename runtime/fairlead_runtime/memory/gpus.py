@@ -55,11 +55,17 @@ def usable_bytes(text: str) -> int | None:
     """A name of the table, in any case and with NVIDIA's prefix and suffixes, or a size such as 80GiB; None for neither."""
     if size := _SIZE.match(text.strip()):
         return int(float(size.group(1)) * _UNITS[size.group(2).lower()])
+    gpu = gpu_named(text)
+    return gpu.usable if gpu else None
+
+
+def gpu_named(text: str) -> GPU | None:
+    """The one of the table; None for a size too."""
     words = re.sub(r"^NVIDIA-", "", text.strip().upper().replace(" ", "-").replace("_", "-"))
     exact = {name.upper(): gpu for name, gpu in GPUS.items()}
     if words in exact:
-        return exact[words].usable
+        return exact[words]
     # NVIDIA-A100-SXM4-80GB, NVIDIA-H100-80GB-HBM3, NVIDIA-H200.
     parts = set(words.split("-"))
     fitting = [gpu for name, gpu in exact.items() if set(name.split("-")) <= parts]
-    return max(fitting, key=lambda gpu: len(gpu.name)).usable if fitting else None
+    return max(fitting, key=lambda gpu: len(gpu.name), default=None)

@@ -30,21 +30,30 @@ PEAK_ERROR, EXPERTS_ERROR, GRAPH_ERROR = 0.3, 0.6, 0.6
 LEAST_ERROR: Final = GIB // 4
 #: An encoder of images runs with its largest input too.
 TOWER_ERROR: Final = 2 * GIB
+#: From vLLM's EngineArgs.get_batch_defaults: what it looks for in the accelerator's name, and bytes from which steps are larger.
+A100, LARGE, LARGEST = "a100", 70 * GIB, 160 * GIB
+#: No A100 has as much.
+ABOVE_A100: Final = 82 * GIB
 
 
 def steps(settings: EngineSettings, gpu: int | None) -> tuple[int, int]:
-    """(tokens, requests) of one step at most, as the engine chooses where nothing is set: by the accelerator's memory."""
+    """(tokens, requests) of one step at most, as the engine chooses where nothing is set: by the accelerator's memory and name."""
     if settings.device == "cpu":
         ranks = settings.tensor * settings.pipeline
         tokens, requests = 2048 * ranks, 128 * ranks
-    elif gpu is not None and gpu >= 160 * GIB:
+    elif gpu is not None and gpu >= LARGEST:
         tokens, requests = 16_384, 1024
-    elif gpu is not None and gpu >= 70 * GIB:
+    elif gpu is not None and gpu >= LARGE and A100 not in settings.gpu_name.lower():
         tokens, requests = 8192, 1024
     else:
         tokens, requests = 2048, 256
     tokens = settings.max_num_batched_tokens or tokens
     return tokens, min(settings.max_num_seqs or requests, tokens)
+
+
+def may_be_a100(settings: EngineSettings, gpu: int | None) -> bool:
+    """Whether only the name would tell: an H100 has as much memory as an A100, and is planned for where there is none."""
+    return settings.device == "gpu" and not settings.gpu_name and gpu is not None and LARGE <= gpu < ABOVE_A100
 
 
 def activations(model: ModelConfig, settings: EngineSettings, tokens: int, requests: int) -> Estimate:

@@ -95,7 +95,12 @@ def plan(
         kv_bytes_per_token=max(cache.bytes_per_token(place) for place in range(engine.pipeline)),
         kv_bytes_per_request=max(cache.bytes_per_request(length, place) for place in range(engine.pipeline)),
     )
-    return _judged(sized, cache, rooms, model, engine) if rooms else sized
+    judged = _judged(sized, cache, rooms, model, engine) if rooms else sized
+    if judged.verdict is Verdict.DOES_NOT_FIT and overhead.may_be_a100(engine, gpu_bytes):
+        # Smaller steps leave more room: refused is only what does not fit with these either, fitting what does with larger ones.
+        as_a100 = plan(model, weights, replace(engine, gpu_name=overhead.A100), gpu_bytes, draft)
+        return judged if as_a100.verdict is Verdict.DOES_NOT_FIT else replace(judged, verdict=Verdict.UNKNOWN)
+    return judged
 
 
 def _judged(sized: Plan, cache: KVCache, rooms: Sequence[Estimate], model: ModelConfig, engine: EngineSettings) -> Plan:

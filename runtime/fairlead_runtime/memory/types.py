@@ -51,7 +51,8 @@ class EngineSettings:
     """vLLM's engine arguments as far as they decide memory; None where the engine's own default holds.
 
     max_model_len: tokens, "Auto" for the longest that fits. speculative_tokens: guesses a step, 0 without speculative decoding.
-    state_dtype: of a recurrent state, vLLM's --mamba-ssm-cache-dtype.
+    state_dtype: of a recurrent state, vLLM's --mamba-ssm-cache-dtype. gpu_name: as its maker calls it, "" where it is not known: the
+    engine's own choices hang on it.
     data: ranks that share a mixture of experts; expert_parallel puts whole experts on ranks. lora_rank: 0 without LoRA. unmodelled:
     arguments of the user that change memory in a way that is not computed here: with one of them nothing is refused.
     """
@@ -77,6 +78,7 @@ class EngineSettings:
     eager: bool = False
     hybrid_manager: bool = True
     device: Literal["gpu", "cpu"] = "gpu"
+    gpu_name: str = ""
     unmodelled: tuple[str, ...] = ()
 
 

@@ -2,14 +2,17 @@
 
 import json
 import struct
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from architectures import ARCHITECTURES
-from fairlead_runtime import memory, planned, start_plan
+from fairlead_runtime import memory, planned, server, start_plan
 from fairlead_runtime.config import RuntimeConfig
+from fairlead_runtime.lifecycle import EngineDescribed
 from fairlead_runtime.memory import GIB, EngineSettings
 
 LLAMA = ARCHITECTURES["Llama 3.1 8B"]
@@ -67,9 +70,9 @@ def test_variables_of_the_engine_that_lay_out_its_memory_otherwise() -> None:
     assert found.unmodelled == ("VLLM_PP_LAYER_PARTITION",)
 
 
-def plan(asked: RuntimeConfig, document: Any = LLAMA, gpu: int | None = 80 * GIB) -> memory.Plan | None:
+def plan(asked: RuntimeConfig, document: Any = LLAMA, gpu: int | None = 80 * GIB, name: str = "") -> memory.Plan | None:
     hub = asked.model_copy(update={"model": asked.model.model_copy(update={"path": None, "repository": "some/model"})})
-    return start_plan.plan(hub, lambda *_: document, lambda: gpu, {})
+    return start_plan.plan(hub, lambda *_: document, lambda: (gpu, name), {})
 
 
 @pytest.mark.parametrize(("asked", "gpu", "code", "field", "suggestion"), [
@@ -85,6 +88,30 @@ def test_what_is_refused(asked: RuntimeConfig, gpu: int | None, code: str, field
 
     assert refused is not None
     assert (refused.code, refused.field, refused.suggestion) == (code, field, suggestion)
+    assert refused.code in planned.CODES
+    assert refused.message.startswith(made.problem)
+    assert "fairlead.dev/skip-plan=true" in refused.message, "the way out for who knows better"
+
+
+def started(asked: RuntimeConfig, monkeypatch: pytest.MonkeyPatch) -> list[EngineDescribed]:
+    """What the engine's front end tells of its plan before it loads: 8B in 16 bits on 14 GiB. Raises what ends it."""
+    told: list[EngineDescribed] = []
+    writer: Any = SimpleNamespace(write=told.append)
+    monkeypatch.setattr(start_plan, "of_engine", lambda config: plan(config, gpu=14 * GIB))
+    try:
+        server._plan(asked, writer)
+    finally:
+        assert [event.planned["verdict"] for event in told] == ["DoesNotFit"], "told in any case"
+    return told
+
+
+def test_what_does_not_fit_ends_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Exception, match="nothing is left for a KV cache"):
+        started(config(), monkeypatch)
+
+
+def test_what_does_not_fit_is_loaded_where_the_user_knows_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert started(config().model_copy(update={"skip_plan": True}), monkeypatch)
 
 
 @pytest.mark.parametrize(("asked", "document", "gpu"), [
@@ -108,6 +135,24 @@ def test_a_model_that_cannot_be_read_is_left_to_the_engine(document: Any) -> Non
     assert plan(config(), document) is None
 
 
+@pytest.mark.parametrize(("name", "tokens"), [("NVIDIA A100-SXM4-80GB", 2048), ("NVIDIA H100 80GB HBM3", 8192)])
+def test_the_accelerators_name_takes_part(name: str, tokens: int) -> None:
+    made = plan(config(), name=name)
+
+    assert made is not None
+    assert made.assumed["maxNumBatchedTokens"] == tokens
+
+
+def test_the_engines_platform_tells_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    platform = SimpleNamespace(
+        get_device_total_memory=lambda _: 80 * GIB, get_device_name=lambda _: "NVIDIA A100-SXM4-80GB"
+    )
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "vllm.platforms", SimpleNamespace(current_platform=platform))
+
+    assert start_plan._accelerator() == (80 * GIB, "NVIDIA A100-SXM4-80GB")
+
+
 def test_what_state_tells() -> None:
     made = plan(config(maxModelLen=8192), gpu=24 * GIB)
     assert made is not None
@@ -128,7 +173,7 @@ def test_weights_in_a_folder_are_read_by_their_headers(tmp_path: Path) -> None:
     ).encode()
     (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
 
-    made = start_plan.plan(config(path=str(tmp_path)), lambda *_: None, lambda: 80 * GIB, {})
+    made = start_plan.plan(config(path=str(tmp_path)), lambda *_: None, lambda: (80 * GIB, ""), {})
 
     assert made is not None
     assert made.weights is not None
@@ -144,7 +189,7 @@ def planned_beside(draft: Any, method: str = "draft_model", model: str = "org/dr
     hub = asked.model_copy(
         update={"model": asked.model.model_copy(update={"path": None, "repository": "some/model", "revision": "main"})}
     )
-    made = start_plan.plan(hub, lambda _, name, revision: documents[name, revision], lambda: 80 * GIB, {})
+    made = start_plan.plan(hub, lambda _, name, revision: documents[name, revision], lambda: (80 * GIB, ""), {})
     assert made is not None
     return made
 
@@ -202,5 +247,5 @@ def test_a_folder_that_cannot_be_read_is_left_to_the_engine(
     (tmp_path / "config.json").write_text(json.dumps(LLAMA))
     spoil(tmp_path)
 
-    assert start_plan.plan(config(path=str(tmp_path)), lambda *_: None, lambda: 80 * GIB, {}) is None
+    assert start_plan.plan(config(path=str(tmp_path)), lambda *_: None, lambda: (80 * GIB, ""), {}) is None
     assert capsys.readouterr().err.startswith("no plan of the memory: ")

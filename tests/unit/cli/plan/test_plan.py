@@ -101,6 +101,13 @@ def test_the_table_names_what_was_assumed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("gpu", "tokens"), [("A100-80GB", 2048), ("nvidia-a100-sxm4-80gb", 2048), ("H100", 8192), ("80GiB", 8192)]
+)
+def test_steps_are_those_of_the_gpu_that_is_named(folder: Path, gpu: str, tokens: int) -> None:
+    assert told(asked(folder, MISTRAL_7B, "--gpu", gpu, "-o", "json"))["assumed"]["maxNumBatchedTokens"] == tokens
+
+
+@pytest.mark.parametrize(
     ("options", "spec", "said"),
     [
         pytest.param(("--gpu", "H900"), {}, "write its memory, such as 80GiB", id="an unknown GPU"),

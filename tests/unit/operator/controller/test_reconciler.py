@@ -1,15 +1,22 @@
-"""What a reconcile says when the API server goes on refusing what it writes. All else of it is proved in tests/api."""
+"""What a reconcile says when the API server goes on refusing what it writes, and how a user overrides the plan. All else of it is
+proved in tests/api.
+"""
 
+import asyncio
+import json
 from contextlib import suppress
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from fairlead_operator.controller import reconciler
 from fairlead_operator.controller.children import Children
+from fairlead_operator.controller.cluster import Cluster
+from fairlead_operator.controller.hub import Hub
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, SERVICES, Kind
 from fairlead_operator.controller.outcomes import ApiError
+from fairlead_operator.controller.planner import Planner
 from fairlead_operator.controller.reconciler import Reconciler, Report
 from fairlead_operator.controller.refusals import LASTS, TRIES, Refusals
 from fairlead_operator.controller.store import Store, place, uid
@@ -17,6 +24,7 @@ from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.transitions import Event
 from unit.operator.builders import DEFAULTS, NOW, service
 from unit.operator.controller.objects import Clock
+from unit.operator.controller.test_planner import FakeCluster, FakeHub, asking
 
 KEY = ("models", "mistral")
 #: The longest wait between two tries, in seconds.
@@ -251,3 +259,25 @@ async def test_a_status_that_cannot_be_written_is_no_refusal_of_what_is_asked_fo
         await world.reconciler.reconcile(KEY)
 
     assert world.conditions()["UpToDate"] == "False/RollingOut"
+
+
+async def test_who_knows_better_than_the_plan_gets_pods_that_are_told_so(world: World) -> None:
+    planner = Planner(cast("Cluster", FakeCluster()), cast("Hub", FakeHub()), lambda _: None)
+    world.reconciler.planner = planner
+    raw = world.store.get(INFERENCE_SERVICES, KEY)
+    assert raw is not None
+    world.server._kept({**raw, "spec": asking().raw["spec"]})
+    world.change(generation=2)
+    await world.reconciler.reconcile(KEY)
+    await asyncio.gather(*planner._tasks)
+    await world.reconciler.reconcile(KEY)
+    assert world.conditions()["Accepted"] == "False/DoesNotFit"
+    assert ("Deployment", "mistral") not in world.server.objects
+
+    world.change(annotations={"fairlead.dev/skip-plan": "true"})
+    await world.reconciler.reconcile(KEY)
+
+    assert world.conditions()["Accepted"] == "True/Valid"
+    template = world.server.objects["Deployment", "mistral"]["spec"]["template"]
+    (mounted,) = [each["configMap"]["name"] for each in template["spec"]["volumes"] if each["name"] == "config"]
+    assert json.loads(world.server.objects["ConfigMap", mounted]["data"]["config.json"])["skipPlan"] is True

@@ -20,10 +20,10 @@ GPU = "nvidia.com/gpu"
 
 
 def node(
-    gib: int | None, resource: str = GPU, labels: Mapping[str, str] | None = None, *, healthy: bool = True
+    gib: float | None, resource: str = GPU, labels: Mapping[str, str] | None = None, *, healthy: bool = True
 ) -> Node:
     """gib: None for one that does not say its memory."""
-    size = {} if gib is None else {"nvidia.com/gpu.memory": str(gib * 1024)}
+    size = {} if gib is None else {"nvidia.com/gpu.memory": str(int(gib * 1024))}
     return Node(f"of-{gib}", {**size, **(labels or {})}, {resource: 8}, healthy=healthy)
 
 
@@ -56,6 +56,40 @@ def test_the_accelerator(wanted: ServiceBuilder, nodes: list[Node] | None, gib: 
     found = planning.accelerator(wanted.resolved, nodes)
 
     assert (found and found.memory) == (gib and gib * 1024 * MIB)
+
+
+A100, H100 = "NVIDIA-A100-SXM4-80GB", "NVIDIA-H100-80GB-HBM3"
+
+
+def of_product(product: str, gib: float = 80) -> Node:
+    return node(gib, labels={"nvidia.com/gpu.product": product})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "product"),
+    [
+        pytest.param([of_product(A100), of_product(A100)], A100, id="all of one"),
+        pytest.param([of_product(A100, 79.9), of_product(H100)], "", id="a smaller A100 may take what the largest does not"),
+        pytest.param([of_product(A100), node(80)], "", id="one does not say"),
+        pytest.param([], "", id="no node: the least memory has no name"),
+    ],
+)  # fmt: skip
+def test_the_name_of_the_accelerator(nodes: list[Node], product: str) -> None:
+    found = planning.accelerator(asked().spec("placement", minAcceleratorMemory="40Gi").resolved, nodes)
+
+    assert found is not None
+    assert found.product == product
+
+
+@pytest.mark.parametrize(("product", "tokens"), [(A100, 2048), (H100, 8192), ("", 8192)])
+def test_a_plan_is_for_the_accelerator_of_that_name(product: str, tokens: int) -> None:
+    model = memory.read_config(MISTRAL_7B)
+    on = Accelerator(80 * GIB, "x", product)
+
+    plan = planning.make(asked().resolved, Checkpoint(model, memory.by_shape(model)), on)
+
+    assert plan is not None
+    assert plan.assumed["maxNumBatchedTokens"] == tokens
 
 
 @pytest.mark.parametrize(

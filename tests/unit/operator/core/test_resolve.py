@@ -249,6 +249,25 @@ def test_limits_are_told_to_the_runtime(serving: dict[str, Any], told: dict[str,
     assert json.loads(config.canonical_json()).get("serving", {}) == told
 
 
+@pytest.mark.parametrize(
+    ("annotations", "told"),
+    [
+        pytest.param(None, None, id="none: a runtime that knows no such field can still read it"),
+        pytest.param({"fairlead.dev/skip-plan": "true"}, True, id="the user knows better than the plan"),
+        pytest.param({"fairlead.dev/skip-plan": "false"}, None, id="the user does not"),
+        pytest.param({"fairlead.dev/retry": "true"}, None, id="another annotation"),
+    ],
+)
+def test_that_the_plan_is_overridden_is_told_to_the_runtime(
+    annotations: dict[str, str] | None,
+    told: bool | None,  # noqa: FBT001
+) -> None:
+    raw = service().raw
+    asked = ServiceBuilder({**raw, "metadata": {**raw["metadata"], "annotations": annotations}})
+
+    assert json.loads(asked.child("ConfigMap")["data"]["config.json"]).get("skipPlan") is told
+
+
 def test_suspended_wants_no_pod_and_keeps_replicas() -> None:
     resolved = service().replicas(3).suspended().resolved
 

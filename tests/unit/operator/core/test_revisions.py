@@ -126,6 +126,51 @@ def test_new_defaults_come_with(asked: ServiceBuilder, expected: str) -> None:
     assert revision.template.pod["spec"]["containers"][0]["image"] == f"example.test/runtime:{expected}"
 
 
+SKIPPING = annotated(ASKED, skip_plan="true")
+
+
+def test_the_annotation_that_overrides_the_plan_is_another_revision_and_another_template() -> None:
+    assert SKIPPING.revision.name != ASKED.revision.name
+    assert SKIPPING.revision.template.hash != ASKED.revision.template.hash
+    assert annotated(ASKED, skip_plan="false").revision == ASKED.revision
+
+
+def short_of_memory(asked: ServiceBuilder, code: str = "KVCacheTooSmall", template: str = "") -> ServiceBuilder:
+    """Its newest failure; template: of other pods than those of ASKED."""
+    failure = {"code": code, "template": template or ASKED.revision.template.hash}
+    return asked.with_status({"lastFailure": failure})
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "stays"),
+    [
+        pytest.param(SKIPPING, True, True, id="what has served needs no leave to start"),
+        pytest.param(SKIPPING, False, False, id="what never served gets it"),
+        pytest.param(short_of_memory(SKIPPING), True, False, id="a pod on a smaller accelerator was refused by the plan"),
+        pytest.param(short_of_memory(SKIPPING, "EngineDied"), True, True, id="a pod failed otherwise"),
+        pytest.param(short_of_memory(SKIPPING, template="0123456789"), True, True, id="pods of an earlier spec were refused"),
+        pytest.param(SKIPPING.spec("engine", seed=1), True, False, id="another spec"),
+        pytest.param(annotated(ASKED, skip_plan="true", adopt_defaults="9.9.9"), True, False, id="new defaults are asked for too"),
+    ],
+)  # fmt: skip
+def test_pods_that_serve_stay_when_the_plan_is_overridden(asked: ServiceBuilder, *, served: bool, stays: bool) -> None:
+    """So does an upgrade to a release that first tells the runtime of the annotation."""
+    known = replace(ASKED.revision, served=served)
+
+    revision = pin(next_release(asked), snapshot(asked, children=(*stored(known), deployment(ASKED))))
+
+    assert (revision == known) == stays
+    assert ("skipPlan" in revision.template.config) != stays
+
+
+def test_taking_the_annotation_away_makes_new_pods() -> None:
+    made = of(SKIPPING.revision.name, 1, served=True, asked=SKIPPING)
+
+    revision = pin(ASKED.resolved, snapshot(ASKED, children=stored(made)))
+
+    assert revision == replace(ASKED.revision, number=2)
+
+
 def test_going_back_makes_the_kept_revision_the_newest() -> None:
     first, second = of(ASKED.revision.name, 1, served=True), of("mistral-second", 2)
 

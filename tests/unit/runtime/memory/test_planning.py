@@ -118,6 +118,43 @@ def test_what_was_left_open_is_told() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("gib", "name", "tokens", "requests"), [
+    pytest.param(79.1, "NVIDIA A100-SXM4-80GB", 2048, 256, id="an A100 of 80 GB"),
+    pytest.param(79.1, "nvidia a100 80gb pcie", 2048, 256, id="another, in another spelling"),
+    pytest.param(79.1, "NVIDIA H100 80GB HBM3", 8192, 1024, id="an H100 of the same size"),
+    pytest.param(79.1, "", 8192, 1024, id="one without a name: the figures are an H100's"),
+    pytest.param(39.3, "NVIDIA A100-SXM4-40GB", 2048, 256, id="an A100 of 40 GB"),
+    pytest.param(139.8, "NVIDIA H200", 8192, 1024, id="an H200"),
+    pytest.param(178.3, "NVIDIA B200", 16_384, 1024, id="a B200"),
+])  # fmt: skip
+def test_the_engines_choice_of_steps(gib: float, name: str, tokens: int, requests: int) -> None:
+    assumed = planned(MISTRAL_7B, gib, gpu_name=name).assumed
+
+    assert (assumed["maxNumBatchedTokens"], assumed["maxNumSeqs"]) == (tokens, requests)
+
+
+@pytest.mark.parametrize(("gib", "doubted"), [
+    pytest.param(79.1, True, id="as large as an A100"),
+    pytest.param(93.1, False, id="larger than any A100"),
+])  # fmt: skip
+def test_without_a_name_nothing_is_refused_that_an_a100_takes(gib: float, *, doubted: bool) -> None:
+    """From the whole context downwards, two GPUs for each size: what each name makes of it, and none."""
+    names = ("NVIDIA A100-SXM4-80GB", "NVIDIA H100 80GB HBM3", "")
+    seen = {
+        tuple(planned(LLAMA_70B, gib, tensor=2, max_model_len=length, gpu_name=name).verdict for name in names)
+        for length in range(2048, 131_072, 2048)
+    }
+
+    fits, unknown, refused = Verdict.FITS, Verdict.UNKNOWN, Verdict.DOES_NOT_FIT
+    assert ((unknown, refused, unknown) in seen) == doubted, "an A100 may take it"
+    assert all(nameless is h100 for _, h100, nameless in seen if h100 is not refused), (
+        "an H100 takes as much as is told"
+    )
+    assert all(a100 is refused for a100, _, nameless in seen if nameless is refused and doubted)
+    assert (refused, refused, refused) in seen or not doubted
+    assert (fits, fits, fits) in seen
+
+
 def test_weights_that_are_not_known_leave_the_rest_known() -> None:
     model = memory.read_config(MISTRAL_7B | {"quantization_config": {"quant_method": "new"}})
 

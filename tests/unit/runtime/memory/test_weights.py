@@ -210,6 +210,17 @@ def test_what_a_gpu_has(text: str, expected: int | None) -> None:
     assert memory.usable_bytes(text) == expected
 
 
+@pytest.mark.parametrize(("text", "expected"), [
+    pytest.param("a100-80gb", "A100-80GB", id="a name"),
+    pytest.param("NVIDIA-A100-SXM4-80GB", "A100-80GB", id="a label of NVIDIA"),
+    pytest.param("80GiB", None, id="a size has none"),
+])  # fmt: skip
+def test_what_a_gpu_is_called(text: str, expected: str | None) -> None:
+    gpu = memory.gpu_named(text)
+
+    assert (gpu and gpu.name) == expected
+
+
 def test_every_gpu_of_the_table_has_a_source_and_less_than_its_data_sheet_says() -> None:
     for gpu in memory.GPUS.values():
         assert gpu.source
