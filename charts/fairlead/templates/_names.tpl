@@ -49,6 +49,9 @@ annotations:
 {{- $constraints := .Values.topologySpreadConstraints | default (gt (int .Values.replicas) 1 | ternary (list $default) list) }}
 {{- $selector := dict "labelSelector" (dict "matchLabels" (include "fairlead.selector" . | fromYaml)) }}
 {{- range $constraints }}
-- {{ hasKey . "labelSelector" | ternary . (merge (dict) . $selector) | toYaml | nindent 2 | trim }}
+{{- /* A merge would add to a selector that is there. */}}
+{{- $constraint := . }}
+{{- if not (hasKey . "labelSelector") }}{{ $constraint = merge (dict) . $selector }}{{ end }}
+- {{ $constraint | toYaml | nindent 2 | trim }}
 {{- end }}
 {{- end -}}

@@ -181,7 +181,7 @@ OPERATOR: Final = (
     Alert(
         "FairleadOperatorDown",
         # One namespace, one installation: where there are several, each is told.
-        f"max by (namespace) (up{{{_OPERATOR}}}) == 0 or absent(up{{{_OPERATOR}}})",
+        f"max by (namespace) (up{{{_OPERATOR}}}) == 0 or absent(max(up{{{_OPERATOR}}}))",
         "10m",
         Severity.CRITICAL,
         "No fairlead operator answers Prometheus",

@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -77,9 +78,12 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]) 
     monkeypatch.setattr(sys, "argv", ["fairlead", *arguments])
     monkeypatch.setattr(binaries, "ensure", lambda *_names, **_options: pytest.fail("programs were built"))
     monkeypatch.setattr("fairlead_cli.images.building.Store", lambda *_: pytest.fail("images were built"))
+    said = StringIO()
+    monkeypatch.setattr(sys, "stderr", said)
     with pytest.raises(SystemExit) as ended:
         __main__.main()
-    return str(ended.value.code)
+    assert ended.value.code == 1
+    return said.getvalue()
 
 
 @pytest.mark.parametrize(("arguments", "works"), COMMANDS)
