@@ -9,7 +9,7 @@ from fairlead_operator.core import names
 from fairlead_operator.core.autoscale import configured
 from fairlead_operator.core.causes import due_at
 from fairlead_operator.core.ended import last_end
-from fairlead_operator.core.giving_up import attempt, given_up
+from fairlead_operator.core.giving_up import attempt, given_up, keeps_former
 from fairlead_operator.core.moments import moment
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.pinning import pinned
@@ -63,6 +63,7 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
     if sum(1 for pod in pods if pod.scheduled and not pod.deleting) < wanted:
         workload += [problem for pod in snapshot.pods if hash_of(pod) == template and (problem := evicted(pod))]
     spec = service.get("spec") or {}
+    former = keeps_former(snapshot.replica_sets, deployment, template)
     seen = Observed(
         name=service["metadata"]["name"],
         namespace=service["metadata"]["namespace"],
@@ -82,7 +83,8 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
         accelerator=accelerator,
         accelerators=accelerators,
         accelerators_free=snapshot.accelerators,
-        given_up=None if rejection else given_up(service, template, pods),
+        given_up=None if rejection or former else given_up(service, template, pods),
+        keeps_former=former,
         attempt=attempt(service),
         autoscaling=configured(service),
         replicas=int(spec.get("replicas", 1)),
