@@ -40,8 +40,13 @@ def decide(seen: Observed, pinned: Pinned, asked: Asked) -> Rollout:
     if pinned.target is not pinned.wanted:
         step = _step(seen, asked, ended=serves, fresh=False)
         return _rollout(pinned, step, pinned.wanted.failure, ended=serves)
+    served = pinned.wanted.served or serves
     wanted = replace(
-        pinned.wanted, served=pinned.wanted.served or serves, commit=pinned.wanted.commit or _resolved(seen)
+        pinned.wanted,
+        served=served,
+        # It leaves the revision by the write that says that it serves: an annotation less makes no write of its own.
+        failure=None if served else pinned.wanted.failure,
+        commit=pinned.wanted.commit or _resolved(seen),
     )
     pinned = replace(pinned, wanted=wanted)
     ended = wanted.served or seen.wanted == 0 or not (pinned.former or _old(seen))

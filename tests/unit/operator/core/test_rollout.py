@@ -212,6 +212,56 @@ def test_what_was_restored_stays_until_another_try(
     assert rollout(of).restored == restored
 
 
+def retried(asked: ServiceBuilder) -> ServiceBuilder:
+    """With the annotation that asks for another try."""
+    raw = deepcopy(asked.raw)
+    raw["metadata"]["annotations"] = {names.RETRY: "1"}
+    return ServiceBuilder(raw)
+
+
+@pytest.mark.parametrize(
+    "another",
+    [
+        pytest.param(retried(asks()), id="after the annotation to retry"),
+        pytest.param(asks(onFailure="Hold"), id="after it was to hold"),
+    ],
+)
+@pytest.mark.parametrize("pods", [2, 1, 0])
+def test_a_revision_that_has_recovered_is_not_taken_back_with_what_made_it_another_try(
+    another: ServiceBuilder, pods: int
+) -> None:
+    """The cause was outside and passed. Weeks later the annotation goes, or the field, and the try that failed is asked for again."""
+    serving = [new(index, ready()) for index in range(2)]
+    recovered = rollout(seen(another, live(WANTED), *serving, failure=failed(asks())))
+    kept = tuple(build_revision(asks().resolved, each) for each in (replace(FORMER.revision, served=True), recovered.wanted))  # fmt: skip
+
+    then = rollout(observe(snapshot(asks(), *serving[:pods], children=(live(WANTED), *kept)), asks().outcome))
+
+    assert recovered.wanted.served
+    assert names.FAILED not in kept[1]["metadata"]["annotations"], (
+        "one write says that it serves and forgets the failure"
+    )
+    assert not then.restored
+    assert build_revision(asks().resolved, then.wanted) == kept[1], "nothing is left to write"
+
+
+def test_a_failure_that_an_earlier_release_left_on_a_revision_that_serves_takes_nothing_back() -> None:
+    wanted = replace(WANTED.revision, number=2, served=True, failure=failed(asks()))
+    kept = tuple(build_revision(asks().resolved, each) for each in (replace(FORMER.revision, served=True), wanted))
+
+    of = observe(snapshot(asks(), new(0, ready()), new(1, ready()), children=(live(WANTED), *kept)), asks().outcome)
+
+    assert not rollout(of).restored
+    assert rollout(of).failure is None
+
+
+def test_another_try_that_has_not_served_yet_keeps_what_is_known_of_the_first() -> None:
+    of = seen(retried(asks()), live(WANTED), old(0), new(0, starting()), failure=failed(asks()))
+
+    assert rollout(of).wanted.failure == failed(asks())
+    assert not rollout(of).restored
+
+
 def test_killed_between_the_two_writes_of_a_restore_the_end_is_the_same() -> None:
     """The revision has failed, by its annotation; the Deployment does not know it yet."""
     of = seen(asks(), live(WANTED, replaces="full"), old(0), new(0, FAILS), failure=failed(asks()))
@@ -221,10 +271,7 @@ def test_killed_between_the_two_writes_of_a_restore_the_end_is_the_same() -> Non
 
 
 def test_the_annotation_to_retry_is_another_try() -> None:
-    asked = deepcopy(asks().raw)
-    asked["metadata"]["annotations"] = {names.RETRY: "1"}
-
-    of = seen(ServiceBuilder(asked), live(FORMER), old(0), old(1), failure=failed(asks()))
+    of = seen(retried(asks()), live(FORMER), old(0), old(1), failure=failed(asks()))
 
     assert not rollout(of).restored
 
