@@ -129,6 +129,9 @@ def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem
         created=created,
         deleting=deleting,
         scheduled=scheduled,
+        scheduled_since=moment((condition_of(pod, "PodScheduled") or {}).get("lastTransitionTime"))
+        if scheduled
+        else None,
         ready=is_ready,
         ready_since=moment(ready.get("lastTransitionTime")) if is_ready else None,
         started=bool(container.get("started")) or is_ready,

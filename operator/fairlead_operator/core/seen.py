@@ -130,6 +130,8 @@ class PodView:
     created: datetime
     deleting: bool = False
     scheduled: bool = False
+    #: Since when it has a node.
+    scheduled_since: datetime | None = None
     #: The kubelet's Ready condition of the pod.
     ready: bool = False
     ready_since: datetime | None = None

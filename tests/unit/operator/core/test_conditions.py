@@ -269,7 +269,7 @@ def test_what_the_api_server_keeps_refusing(
 
 def test_a_blocked_rollout_stays_stalled_whatever_write_is_refused() -> None:
     """The write is tried again by itself, and unblocks no rollout."""
-    pods, overdue_too = (ready().old(), crashed(KV)), (deployment(service(), overdue()),)
+    pods, overdue_too = (ready().old(), crashed(KV).placed(1860)), (deployment(service(), overdue()),)
     refused = Refusal("apply Service mistral", "403 Forbidden: exceeded quota")
 
     seen = observed(service(), *pods, children=overdue_too, refusal=refused)
@@ -281,7 +281,7 @@ def test_a_blocked_rollout_stays_stalled_whatever_write_is_refused() -> None:
 
 
 def test_a_rollout_past_its_deadline_names_the_cause() -> None:
-    seen = observed(service(), ready().old(), crashed(KV), children=(deployment(service(), overdue()),))
+    seen = observed(service(), ready().old(), crashed(KV).placed(1860), children=(deployment(service(), overdue()),))
 
     verdict = conditions(seen)["UpToDate"]
     assert verdict.reason == "RolloutBlocked"

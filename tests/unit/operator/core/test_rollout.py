@@ -150,8 +150,8 @@ FAILS = crashed(TOO_SMALL, times=2)
         pytest.param(asks(onFailure="Hold"), live(WANTED, replaces="full"), [old(0), new(0, FAILS)], "KVCacheTooSmall", False, id="unless it is to hold"),
         pytest.param(asks(), live(WANTED, replaces="full"), [new(0, FAILS)], "KVCacheTooSmall", True, id="even when no old pod is left"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, crashed(exit_code=137, times=4))], "", False, id="what a restart may cure is waited for"),
-        pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, crashed(exit_code=137, times=9))], "EngineDied", False, id="until the deadline"),
-        pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, starting())], "RolloutBlocked", False, id="a deadline without a cause"),
+        pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, crashed(exit_code=137, times=9).placed(1860))], "EngineDied", False, id="until the deadline"),
+        pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, starting().placed(1860))], "RolloutBlocked", False, id="a deadline without a cause"),
         pytest.param(asks(), live(FORMER, overdue()), [old(0), old(1)], "", False, id="the deadline of the rollout before"),
         pytest.param(asks(), live(WANTED), [new(0, ready()), new(1, ready())], "", False, id="all is well"),
         pytest.param(asks().replicas(0), live(WANTED), [], "", False, id="nothing is wanted"),
@@ -169,6 +169,44 @@ def test_hold_or_restore(
     assert (decided.failure.code if decided.failure else "") == blocked
     assert decided.restored == restored
     assert decided.target.template == (FORMER if restored else WANTED).revision.template
+
+
+DRAINS = FORMER.spec("serving", requestTimeoutSeconds=1800)
+LONG = DRAINS.spec("engine", seed=1).top(rollout={"strategy": "Replace"})
+QUEUED = "scheduling is blocked due to non-empty scheduling gates"
+#: Seconds: what the Deployment gives a start, and what an old pod may take to stop.
+START, STOP = 1860, 1835
+
+
+def late(pod: PodBuilder, *others: Manifest, asked: ServiceBuilder = LONG, of: ServiceBuilder = DRAINS) -> Observed:
+    """A rollout that replaces and is past the Deployment's deadline, with this new pod."""
+    former, wanted = replace(of.revision, served=True), replace(asked.revision, number=2)
+    kept = tuple(build_revision(asked.resolved, revision) for revision in (former, wanted))
+    pods = (new(0, pod, asked), *others)
+    return observe(snapshot(asked, *pods, children=(live(asked, overdue(), replaces="full"), *kept)), asked.outcome)
+
+
+@pytest.mark.parametrize(
+    ("of", "blocked", "look"),
+    [
+        pytest.param(late(waits(START).aged(START), ready().deleting(-600).named("old-1").of(DRAINS)), "", STOP, id="it waits for an old pod to drain"),
+        pytest.param(late(waits(START).aged(START)), "", STOP, id="the old pod has just gone, and the scheduler has not looked again"),
+        pytest.param(late(waits(START).aged(START + STOP)), "InsufficientAccelerators", None, id="no old pod can drain any longer: somebody else has the accelerators"),
+        pytest.param(late(starting().aged(START)), "", START - 30, id="it has its node and starts"),
+        pytest.param(late(crashed(exit_code=137, times=1).aged(START)), "", START - 600, id="it has died once since, and a restart may cure that"),
+        pytest.param(late(starting().placed(START)), "RolloutBlocked", None, id="it has had the time of a start"),
+        pytest.param(late(crashed(exit_code=137, times=9).placed(START)), "EngineDied", None, id="it died again and again for as long"),
+        pytest.param(late(waits(9000, WRONG).aged(9000)), "Unschedulable", None, id="no node has the label that it asks for: the former one may have"),
+        pytest.param(late(waits(9000, QUEUED, "SchedulingGated").aged(9000)), "", None, id="a queue holds it, at whose end the former one would stand"),
+        pytest.param(late(waits(9000, QUEUED, "SchedulingGated").aged(9000), asked=LONG.spec("placement", queueName="no-such-queue")), "Queued", None, id="another queue than the former one's, which may not exist"),
+    ],
+)  # fmt: skip
+def test_what_comes_before_a_start_takes_nothing_of_its_time(of: Observed, blocked: str, look: int | None) -> None:
+    decided = rollout(of)
+
+    assert (decided.failure.code if decided.failure else "") == blocked
+    assert decided.restored == bool(blocked)
+    assert of.recheck_at == (None if look is None else NOW + timedelta(seconds=look))
 
 
 def test_a_first_start_that_fails_is_no_rollout() -> None:
