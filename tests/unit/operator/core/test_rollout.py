@@ -171,6 +171,17 @@ def test_hold_or_restore(
     assert decided.target.template == (FORMER if restored else WANTED).revision.template
 
 
+def test_a_second_crash_that_is_the_first_of_its_cause_takes_nothing_back() -> None:
+    asked = asks()
+    first = look(asked, live(WANTED, replaces="full"), old(0), new(0, crashed(exit_code=137, seconds_ago=300)))
+    asked = asked.with_status(build_status(first, asked.outcome, observe(first, asked.outcome)))
+
+    of = seen(asked, live(WANTED, replaces="full"), old(0), new(0, crashed(TOO_SMALL, times=2)))
+
+    assert rollout(of).failure is None
+    assert not rollout(of).restored
+
+
 DRAINS = FORMER.spec("serving", requestTimeoutSeconds=1800)
 LONG = DRAINS.spec("engine", seed=1).top(rollout={"strategy": "Replace"})
 QUEUED = "scheduling is blocked due to non-empty scheduling gates"
