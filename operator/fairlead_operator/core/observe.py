@@ -19,6 +19,7 @@ from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.revisions import hash_of
 from fairlead_operator.core.rollout import decide
 from fairlead_operator.core.scheduling import (
+    Draining,
     condition_of,
     draining,
     evicted,
@@ -91,7 +92,7 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
         scaling=snapshot.scaling,
         refusal=snapshot.refusal,
         previous=service.get("status") or {},
-        recheck_at=_recheck_at(pods, workload, snapshot.now),
+        recheck_at=_recheck_at(pods, workload, leaving, snapshot.now),
     )
     if resolved is None or revisions is None:
         return seen
@@ -156,7 +157,9 @@ def is_flapping(pod: PodView, now: datetime) -> bool:
     return pod.ready_since is None or now - pod.ready_since < timedelta(seconds=FLAPPING_SECONDS)
 
 
-def _recheck_at(pods: tuple[PodView, ...], workload: Sequence[Problem], now: datetime) -> datetime | None:
+def _recheck_at(
+    pods: tuple[PodView, ...], workload: Sequence[Problem], leaving: Draining, now: datetime
+) -> datetime | None:
     """When time alone changes what is to be said."""
     problems = [*workload, *(problem for pod in pods if pod.current for problem in pod.problems)]
     ends = [due for problem in problems if (due := due_at(problem)) and due > now]
@@ -165,6 +168,8 @@ def _recheck_at(pods: tuple[PodView, ...], workload: Sequence[Problem], now: dat
         for pod in pods
         if pod.ready_since and is_flapping(pod, now)
     ]
+    if leaving.late_at and (workload or any(pod.current and not pod.scheduled for pod in pods)):
+        ends.append(leaving.late_at)
     return min(ends, default=None)
 
 

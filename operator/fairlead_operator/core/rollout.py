@@ -17,6 +17,7 @@ from fairlead_operator.core import names
 from fairlead_operator.core.causes import first, insists, problems
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.revisions import Failure, Pinned, Revision, Rollout, hash_of
+from fairlead_operator.core.scheduling import draining
 from fairlead_operator.core.seen import Observed, Problem
 
 #: What the scheduler says where one pod less would help; a wrong label or a taint stays wrong however many pods go.
@@ -106,9 +107,10 @@ def _step(seen: Observed, asked: Asked, *, ended: bool, fresh: bool) -> Step:
 def without_room(seen: Observed) -> Problem | None:
     """Why a new pod gets no node although the old ones are still there; None while that may change by itself.
 
-    What a stopping pod of ours holds comes free; until then nobody can say that there is no room.
+    What a stopping pod of ours holds comes free; until then nobody can say that there is no room. From a node that is lost nothing
+    comes.
     """
-    if any(pod.deleting for pod in seen.pods) or not _old(seen):
+    if draining((pod.raw for pod in seen.pods), seen.now).comes_free or not _old(seen):
         return None
     return first(_crowded(seen))
 

@@ -104,6 +104,8 @@ def new(index: int, pod: PodBuilder, asked: ServiceBuilder = WANTED) -> Manifest
         pytest.param(asks(), live(WANTED, replica_failure("PodSecurity forbids it")), [old(0), old(1)], True, id="a policy refuses it: taking an old pod away would not help"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(900, WRONG))], True, id="no node has the label: taking an old pod away would not help"),
         pytest.param(asks(), live(WANTED), [old(0), old(1, ready().deleting()), new(0, waits(900))], True, id="a stopping pod still holds what will be free"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1, ready().deleting(61)), new(0, waits(900))], False, id="a stopping pod is long past its time, as on a node that is lost"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1, ready().deleting(61)), old(2, ready().deleting()), new(0, waits(900))], True, id="one of two stopping pods may still come free"),
         pytest.param(asks(), live(WANTED), [old(0), new(0, ready()), new(1, waits(300))], True, id="the one before found room: this one waited for an old pod to drain"),
         pytest.param(asks(), live(WANTED), [old(0), new(0, ready()), new(1, waits(60 + 335))], False, id="the old pod is long gone, and somebody else took its place"),
         pytest.param(asks(), live(WANTED, replaces="full"), [old(0), new(0, starting())], False, id="it replaces: it goes on so"),
@@ -134,6 +136,13 @@ def test_it_looks_again_when_the_wait_is_over() -> None:
     of = seen(asks(), live(WANTED), old(0), old(1), new(0, waits(20)))
 
     assert of.recheck_at == NOW + timedelta(seconds=40)
+
+
+def test_it_looks_again_when_a_stopping_pod_should_be_long_gone() -> None:
+    """Of a node that is lost nobody hears anything more."""
+    of = seen(asks(), live(WANTED), old(0), old(1, ready().deleting(-30)), new(0, waits(900)))
+
+    assert of.recheck_at == NOW + timedelta(seconds=30 + 60)
 
 
 FAILS = crashed(TOO_SMALL, times=2)
@@ -200,7 +209,7 @@ def late(pod: PodBuilder, *others: Manifest, asked: ServiceBuilder = LONG, of: S
 @pytest.mark.parametrize(
     ("of", "blocked", "look"),
     [
-        pytest.param(late(waits(START).aged(START), ready().deleting(-600).named("old-1").of(DRAINS)), "", STOP, id="it waits for an old pod to drain"),
+        pytest.param(late(waits(START).aged(START), ready().deleting(-600).named("old-1").of(DRAINS)), "", 600 + 60, id="it waits for an old pod to drain"),
         pytest.param(late(waits(START).aged(START)), "", STOP, id="the old pod has just gone, and the scheduler has not looked again"),
         pytest.param(late(waits(START).aged(START + STOP)), "InsufficientAccelerators", None, id="no old pod can drain any longer: somebody else has the accelerators"),
         pytest.param(late(starting().aged(START)), "", START - 30, id="it has its node and starts"),
