@@ -149,16 +149,19 @@ class Children:
         """Delete children of ours that nothing wants any more; returns what was deleted."""
         doomed = surplus(snapshot, list(intent))
         if any(child["kind"] == CONFIG_MAPS.name for child in doomed):
-            # ReplicaSets are not watched: asked for only when a ConfigMap may have lost its last user.
-            selector = ",".join(f"{name}={value}" for name, value in names.selector(key[1]).items())
-            replica_sets = await self.cluster.list_all(REPLICA_SETS, key[0], labelSelector=selector)
-            doomed = surplus(replace(snapshot, replica_sets=tuple(replica_sets)), list(intent))
+            # Asked for only when a ConfigMap may have lost its last user.
+            doomed = surplus(replace(snapshot, replica_sets=await self.replica_sets(key)), list(intent))
         for child in doomed:
             kind = kind_of(child["apiVersion"], child["kind"])
             await self.cluster.delete(kind, child)
             self.store.remove(kind, place(child), uid(child))
             self._settled.pop(uid(child), None)
         return [f"{child['kind']}/{child['metadata']['name']}: deleted" for child in doomed]
+
+    async def replica_sets(self, key: Key) -> tuple[Manifest, ...]:
+        """Those of the service's Deployment, read anew: they are not watched."""
+        selector = ",".join(f"{name}={value}" for name, value in names.selector(key[1]).items())
+        return tuple(await self.cluster.list_all(REPLICA_SETS, key[0], labelSelector=selector))
 
     def forget(self, gone: str) -> None:
         """The child with this uid is gone."""

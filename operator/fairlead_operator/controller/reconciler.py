@@ -26,13 +26,13 @@ from fairlead_operator.controller.scale_down import ScaleDown
 from fairlead_operator.controller.store import Key, Store, uid
 from fairlead_operator.core import names
 from fairlead_operator.core.build import build_objects
-from fairlead_operator.core.giving_up import gives_up, pods_wanted
+from fairlead_operator.core.giving_up import depends_on_replica_sets, gives_up, pods_wanted
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import observe
 from fairlead_operator.core.refusal import Refusal, is_told, refusal
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Defaults, Resolved, resolve
-from fairlead_operator.core.seen import Snapshot
+from fairlead_operator.core.seen import Observed, Snapshot
 from fairlead_operator.core.status import build_status, is_news
 from fairlead_operator.core.transitions import events
 
@@ -120,7 +120,7 @@ class Reconciler:
         absent = await self.children.recall(service, CONTROLLER_REVISIONS, resolved.revision_name)
         snapshot = self._snapshot(key, service)
         late, _ = await self.pod_events.of(snapshot.pods)
-        seen = observe(replace(snapshot, events=late), resolved)
+        seen = await self._observe(key, replace(snapshot, events=late), resolved)
         assert seen.rollout is not None
         objects = build_objects(pods_wanted(resolved, seen), seen.rollout)
         intent, pods_are_weighed = await self.scale_down.gate(key, objects)
@@ -129,6 +129,13 @@ class Reconciler:
         )
         changes += await self.children.prune(key, self._snapshot(key, service), intent)
         return changes, pods_are_weighed
+
+    async def _observe(self, key: Key, snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
+        """What is the case, with a look at the ReplicaSets where that decides whether any pod is kept."""
+        seen = observe(snapshot, outcome)
+        if not depends_on_replica_sets(seen):
+            return seen
+        return observe(replace(snapshot, replica_sets=await self.children.replica_sets(key)), outcome)
 
     async def _tell(self, key: Key, service: Manifest, resolved: Resolved, failure: ApiError) -> None:
         """What goes on failing is said in the status; a failure that passes stands in the log only."""
@@ -164,7 +171,7 @@ class Reconciler:
         late, look_again = await self.pod_events.of(snapshot.pods)
         free, count_again = await self.accelerators.of(snapshot.pods)
         snapshot = replace(snapshot, events=late, accelerators=free)
-        seen = observe(snapshot, outcome)
+        seen = await self._observe(key, snapshot, outcome)
         previous = service.get("status") or {}
         status = build_status(snapshot, outcome, seen)
         if is_news(status, previous):

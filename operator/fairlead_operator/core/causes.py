@@ -1,9 +1,10 @@
 """Which of several problems is the one that is told, how, and which one nobody but the user can solve."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
+from fairlead_operator.core.moments import moment
 from fairlead_operator.core.reasons import ACCEPTED, ENGINE, MODEL, REASONS, SCHEDULED, UP_TO_DATE, Retry
 from fairlead_operator.core.seen import Observed, Problem
 
@@ -60,9 +61,46 @@ def insists(seen: Observed, problem: Problem) -> bool:
     if REASONS[problem.code].retry is not Retry.USER:
         return False
     last = seen.previous.get("lastFailure") or {}
-    same = last.get("template") == seen.template and last.get("code") == problem.code
-    persists = not problem.ended and problem.time is not None and seen.now - problem.time >= PERSISTS
+    last = last if last.get("template") == seen.template else {}
+    if problem.ended:
+        return _ended_twice(seen, problem, last)
+    same = last.get("code") == problem.code
+    persists = problem.time is not None and seen.now - problem.time >= PERSISTS
     return persists or max(problem.count, int(last.get("count", 0)) if same else 0) >= 2
+
+
+def _ended_twice(seen: Observed, problem: Problem, last: Mapping[str, Any]) -> bool:
+    """Whether this is the second end of this cause, by what the status tells of those before; `last` is the last of them, or empty.
+
+    The kubelet counts ends of whatever cause, and a pod's second end may be the first of this cause: its number serves only where
+    no end is known.
+    """
+    others = (other for pod in seen.current for other in pod.problems if other.pod != problem.pod)
+    if any(other.ended and other.code == problem.code for other in others):
+        return True
+    if not last:
+        return problem.count >= 2
+    if _was_told(seen, problem):
+        return True
+    in_a_row = int(last["count"]) if (last["code"], last.get("attempt")) == (problem.code, seen.attempt) else 0
+    at, known = problem.time, moment(last.get("time"))
+    if at is None or known is None or at <= known:
+        return in_a_row >= 2
+    # It ended just now. Ends of other pods may have come between this pod's.
+    return in_a_row >= 1 or _failed_before(seen, problem.pod) == problem.code
+
+
+def _was_told(seen: Observed, problem: Problem) -> bool:
+    """Whether it was said to insist already: another try counts anew, and what has not changed since must not come and go."""
+    conditions = seen.previous.get("conditions") or ()
+    stalled = next((each for each in conditions if each["type"] == "Stalled" and each["status"] == "True"), None)
+    return stalled is not None and stalled["reason"] in {problem.code, "RolloutBlocked"}
+
+
+def _failed_before(seen: Observed, pod: str) -> str:
+    """The cause that was told of the pod last; "" for none."""
+    states = seen.previous.get("replicaStates") or ()
+    return next((state["failure"]["code"] for state in states if state["pod"] == pod and "failure" in state), "")
 
 
 def due_at(problem: Problem) -> datetime | None:

@@ -1,7 +1,8 @@
 """When no pod is kept any longer: a template that never served, and fails for a cause that only its user can remove.
 
 Decided at every look from what the status says, so that a restart of the operator changes nothing. Where pods of another
-template serve, the rollout decides instead.
+template serve, the rollout decides instead; also while the last of them was just evicted, and its ReplicaSet makes another:
+scaled to nothing, that ReplicaSet would never be scaled up again, but only the one that fails.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,8 +10,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from fairlead_operator.core import names
+from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.reasons import REASONS, Retry
 from fairlead_operator.core.resolve import Resolved
+from fairlead_operator.core.revisions import hash_of
 from fairlead_operator.core.seen import Observed, PodView, Problem
 
 #: Equal failures in a row, of all pods of the template together, that are tried.
@@ -46,9 +49,26 @@ def given_up(service: Mapping[str, Any], template: str, pods: Iterable[PodView])
     )
 
 
+def keeps_former(replica_sets: Iterable[Manifest], deployment: Manifest | None, template: str) -> bool:
+    """Whether a ReplicaSet of the Deployment is to have pods of another template, be they there at the moment or not."""
+    return deployment is not None and any(
+        replica_set["spec"].get("replicas", 1) > 0
+        and hash_of(replica_set["spec"]["template"]) != template
+        and names.is_controlled_by(replica_set, deployment["metadata"]["uid"])
+        for replica_set in replica_sets
+    )
+
+
+def depends_on_replica_sets(seen: Observed) -> bool:
+    """Whether pods are about to be taken away for good, which no look at pods alone may decide."""
+    return seen.given_up is not None and seen.deployment is not None and seen.deployment["spec"].get("replicas", 1) > 0
+
+
 def gives_up(service: Mapping[str, Any], status: Mapping[str, Any], seen: Observed) -> bool:
     """Whether `status`, just computed, is the first to say so: its pods are still there, and nobody else will call again."""
-    return seen.given_up is None and given_up({**service, "status": status}, seen.template, seen.pods) is not None
+    if seen.given_up is not None or seen.keeps_former:
+        return False
+    return given_up({**service, "status": status}, seen.template, seen.pods) is not None
 
 
 def pods_wanted(service: Resolved, seen: Observed) -> Resolved:

@@ -9,7 +9,7 @@ from fairlead_operator.core import names
 from fairlead_operator.core.autoscale import configured
 from fairlead_operator.core.causes import due_at
 from fairlead_operator.core.ended import last_end
-from fairlead_operator.core.giving_up import attempt, given_up
+from fairlead_operator.core.giving_up import attempt, given_up, keeps_former
 from fairlead_operator.core.moments import moment
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.pinning import pinned
@@ -19,6 +19,7 @@ from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.revisions import hash_of
 from fairlead_operator.core.rollout import decide
 from fairlead_operator.core.scheduling import (
+    Draining,
     condition_of,
     draining,
     evicted,
@@ -63,6 +64,7 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
     if sum(1 for pod in pods if pod.scheduled and not pod.deleting) < wanted:
         workload += [problem for pod in snapshot.pods if hash_of(pod) == template and (problem := evicted(pod))]
     spec = service.get("spec") or {}
+    former = keeps_former(snapshot.replica_sets, deployment, template)
     seen = Observed(
         name=service["metadata"]["name"],
         namespace=service["metadata"]["namespace"],
@@ -82,14 +84,15 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
         accelerator=accelerator,
         accelerators=accelerators,
         accelerators_free=snapshot.accelerators,
-        given_up=None if rejection else given_up(service, template, pods),
+        given_up=None if rejection or former else given_up(service, template, pods),
+        keeps_former=former,
         attempt=attempt(service),
         autoscaling=configured(service),
         replicas=int(spec.get("replicas", 1)),
         scaling=snapshot.scaling,
         refusal=snapshot.refusal,
         previous=service.get("status") or {},
-        recheck_at=_recheck_at(pods, workload, snapshot.now),
+        recheck_at=_recheck_at(pods, workload, leaving, snapshot.now),
     )
     if resolved is None or revisions is None:
         return seen
@@ -127,6 +130,9 @@ def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem
         created=created,
         deleting=deleting,
         scheduled=scheduled,
+        scheduled_since=moment((condition_of(pod, "PodScheduled") or {}).get("lastTransitionTime"))
+        if scheduled
+        else None,
         ready=is_ready,
         ready_since=moment(ready.get("lastTransitionTime")) if is_ready else None,
         started=bool(container.get("started")) or is_ready,
@@ -151,7 +157,9 @@ def is_flapping(pod: PodView, now: datetime) -> bool:
     return pod.ready_since is None or now - pod.ready_since < timedelta(seconds=FLAPPING_SECONDS)
 
 
-def _recheck_at(pods: tuple[PodView, ...], workload: Sequence[Problem], now: datetime) -> datetime | None:
+def _recheck_at(
+    pods: tuple[PodView, ...], workload: Sequence[Problem], leaving: Draining, now: datetime
+) -> datetime | None:
     """When time alone changes what is to be said."""
     problems = [*workload, *(problem for pod in pods if pod.current for problem in pod.problems)]
     ends = [due for problem in problems if (due := due_at(problem)) and due > now]
@@ -160,6 +168,8 @@ def _recheck_at(pods: tuple[PodView, ...], workload: Sequence[Problem], now: dat
         for pod in pods
         if pod.ready_since and is_flapping(pod, now)
     ]
+    if leaving.late_at and (workload or any(pod.current and not pod.scheduled for pod in pods)):
+        ends.append(leaving.late_at)
     return min(ends, default=None)
 
 

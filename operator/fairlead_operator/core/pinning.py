@@ -44,8 +44,9 @@ def pin(resolved: Resolved, snapshot: Snapshot) -> Revision:
     newest = max((revision.number for revision in history), default=0)
     for revision in history:
         if revision.name == name:
-            # Gone back to: whether it serves now is yet to be seen.
-            return revision if revision.number == newest else replace(revision, number=newest + 1, served=False)
+            # Gone back to: whether it serves now, or fails again, is yet to be seen.
+            again = replace(revision, number=newest + 1, served=False, failure=None)
+            return revision if revision.number == newest else again
     if history and (same := _needs_no_leave(resolved, snapshot, history[-1])):
         return same
     rendered = render(resolved)

@@ -54,7 +54,7 @@ class Revision:
     template: Template
     #: All replicas that were wanted have been Ready with it at the same time, since it became the newest.
     served: bool = False
-    #: Why the former revision was restored instead.
+    #: Why the former revision was restored instead; forgotten once it has served, or is gone back to.
     failure: Failure | None = None
     #: The commit that its pods serve, where the spec names a branch or a tag; "" until one of them has said.
     commit: str = ""
@@ -73,9 +73,13 @@ class Pinned:
 
     @property
     def target(self) -> Revision:
-        """What pods are to be made from: the wanted revision, unless it has failed and the former one was restored."""
-        failed = self.wanted.failure is not None and self.wanted.failure.attempt == self.attempt
-        return self.former if failed and self.former else self.wanted
+        """What pods are to be made from: the wanted revision, unless it has failed and the former one was restored.
+
+        One that has served after all is never taken back for what was before: a try that failed may come to be asked for again,
+        when an annotation is taken away or a field gets back its old value.
+        """
+        failure = None if self.wanted.served else self.wanted.failure
+        return self.former if failure and failure.attempt == self.attempt and self.former else self.wanted
 
 
 @dataclass(frozen=True)

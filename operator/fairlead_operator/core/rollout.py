@@ -16,7 +16,8 @@ from fairlead_operator.api.rollout import Rollout as Asked
 from fairlead_operator.core import names
 from fairlead_operator.core.causes import first, insists, problems
 from fairlead_operator.core.names import Manifest
-from fairlead_operator.core.revisions import Failure, Pinned, Rollout, hash_of
+from fairlead_operator.core.revisions import Failure, Pinned, Revision, Rollout, hash_of
+from fairlead_operator.core.scheduling import draining
 from fairlead_operator.core.seen import Observed, Problem
 
 #: What the scheduler says where one pod less would help; a wrong label or a taint stays wrong however many pods go.
@@ -40,13 +41,21 @@ def decide(seen: Observed, pinned: Pinned, asked: Asked) -> Rollout:
     if pinned.target is not pinned.wanted:
         step = _step(seen, asked, ended=serves, fresh=False)
         return _rollout(pinned, step, pinned.wanted.failure, ended=serves)
+    served = pinned.wanted.served or serves
     wanted = replace(
-        pinned.wanted, served=pinned.wanted.served or serves, commit=pinned.wanted.commit or _resolved(seen)
+        pinned.wanted,
+        served=served,
+        # It leaves the revision by the write that says that it serves: an annotation less makes no write of its own.
+        failure=None if served else pinned.wanted.failure,
+        commit=pinned.wanted.commit or _resolved(seen),
     )
     pinned = replace(pinned, wanted=wanted)
     ended = wanted.served or seen.wanted == 0 or not (pinned.former or _old(seen))
     step = _step(seen, asked, ended=ended, fresh=_runs(seen) != seen.template)
-    failure = None if ended else _failure(seen, pinned.attempt)
+    due = _due(seen, pinned, step)
+    failure = None if ended else _failure(seen, pinned, due)
+    if seen.overdue and due and due > seen.now and not ended:
+        step = replace(step, look_at=min(due, step.look_at or due))
     on_failure = asked.on_failure or (OnFailure.HOLD if step.surge else OnFailure.RESTORE)
     if failure and pinned.former and on_failure is OnFailure.RESTORE:
         pinned = replace(pinned, wanted=replace(wanted, failure=failure))
@@ -98,9 +107,10 @@ def _step(seen: Observed, asked: Asked, *, ended: bool, fresh: bool) -> Step:
 def without_room(seen: Observed) -> Problem | None:
     """Why a new pod gets no node although the old ones are still there; None while that may change by itself.
 
-    What a stopping pod of ours holds comes free; until then nobody can say that there is no room.
+    What a stopping pod of ours holds comes free; until then nobody can say that there is no room. From a node that is lost nothing
+    comes.
     """
-    if any(pod.deleting for pod in seen.pods) or not _old(seen):
+    if draining((pod.raw for pod in seen.pods), seen.now).comes_free or not _old(seen):
         return None
     return first(_crowded(seen))
 
@@ -121,20 +131,44 @@ def _drain(seen: Observed) -> int:
     """
     if not any(pod.scheduled for pod in seen.current):
         return 0
+    return max((_grace(pod.raw) for pod in seen.active if not pod.current), default=0)
+
+
+def _grace(pod: Manifest) -> int:
+    """Seconds that a pod, or one of this template, may take to stop."""
+    return int(pod["spec"].get("terminationGracePeriodSeconds", 30))
+
+
+def _due(seen: Observed, pinned: Pinned, step: Step) -> datetime | None:
+    """When the new pods have had the time that a start may take; None while there are none.
+
+    The Deployment counts it from a pod's creation. A pod whose accelerators an old one holds until it has drained can only
+    begin when that one has gone, and gets all of its time then.
+    """
+    if seen.deployment is None:
+        return None
+    start = timedelta(seconds=int(seen.deployment["spec"].get("progressDeadlineSeconds", 0)))
+    takes_a_place = not step.surge or any(pod.scheduled for pod in seen.current)
+    drain = timedelta(seconds=_grace((pinned.former or pinned.wanted).template.pod) if takes_a_place else 0)
     return max(
-        (int(pod.raw["spec"].get("terminationGracePeriodSeconds", 30)) for pod in seen.active if not pod.current),
-        default=0,
+        ((pod.scheduled_since or pod.created + drain) + start for pod in seen.current if not pod.ready), default=None
     )
 
 
-def _failure(seen: Observed, attempt: str) -> Failure | None:
-    """Why the new pods do not become Ready, once waiting is of no use."""
+def _failure(seen: Observed, pinned: Pinned, due: datetime | None) -> Failure | None:
+    """Why the new pods do not become Ready, once waiting is of no use. `due`: until then no deadline of theirs has passed."""
     if _runs(seen) != seen.template:
         return None
     hopeless = first(problem for problem in problems(seen) if insists(seen, problem))
-    if hopeless is None and not (seen.overdue and seen.settled):
+    if hopeless is None and not (seen.overdue and seen.settled and (due is None or due <= seen.now)):
         return None
     cause = hopeless or first(problems(seen))
     if cause is None:
-        return Failure("RolloutBlocked", "no new pod became Ready in time", attempt)
-    return Failure(cause.code, cause.message.strip().rstrip(".;")[:_KEPT], attempt)
+        return Failure("RolloutBlocked", "no new pod became Ready in time", pinned.attempt)
+    if cause.code == "Queued" and _queue(pinned.wanted) == _queue(pinned.former or pinned.wanted):
+        return None  # the former revision's pods would stand at the end of the same queue
+    return Failure(cause.code, cause.message.strip().rstrip(".;")[:_KEPT], pinned.attempt)
+
+
+def _queue(revision: Revision) -> str:
+    return str(revision.template.pod["metadata"]["labels"].get(names.QUEUE_LABEL, ""))

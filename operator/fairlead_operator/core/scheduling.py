@@ -1,7 +1,7 @@
 """Why a pod has no node, or why no pod was made: the scheduler's and the admission's words."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -30,16 +30,24 @@ class Draining:
     count: int = 0
     #: Of those, pods that should have been gone a minute ago: their kubelet does not answer.
     stuck: tuple[str, ...] = ()
+    #: When the last of the others will be so late too; None when there are none.
+    late_at: datetime | None = None
+
+    @property
+    def comes_free(self) -> bool:
+        """Whether what they hold, or some of it, comes free by itself."""
+        return self.count > len(self.stuck)
 
 
 def draining(pods: Iterable[Manifest], now: datetime) -> Draining:
     """Among these pods. deletionTimestamp is the moment at which the grace period ends."""
-    ends = {
-        pod["metadata"]["name"]: moment(pod["metadata"]["deletionTimestamp"])
+    late = {
+        pod["metadata"]["name"]: end + _LATE
         for pod in pods
-        if pod["metadata"].get("deletionTimestamp")
+        if (end := moment(pod["metadata"].get("deletionTimestamp")))
     }
-    return Draining(len(ends), tuple(sorted(name for name, end in ends.items() if end and now - end > _LATE)))
+    stuck = tuple(sorted(name for name, at in late.items() if now >= at))
+    return Draining(len(late), stuck, max((at for at in late.values() if now < at), default=None))
 
 
 def why_unscheduled(
@@ -65,9 +73,10 @@ def why_unscheduled(
             pod=name,
         )
     if accelerator and f"Insufficient {accelerator}" in text:
-        if draining.count:
+        if draining.comes_free:
             return _waits_for_drain(name, f"{accelerators} {accelerator}", draining, since)
-        return _no_accelerators(name, f"{accelerators} {accelerator}", accelerators, text, free, since)
+        lacking = _no_accelerators(name, f"{accelerators} {accelerator}", accelerators, text, free, since)
+        return _held_for_ever(lacking, draining.stuck) if draining.stuck else lacking
     field = "spec.resources" if "Insufficient" in text else "spec.placement"
     return Problem("Unschedulable", f"no node fits pod {name}: {_first_sentence(text)}", field, time=since, pod=name)
 
@@ -87,9 +96,23 @@ def _waits_for_drain(pod: str, asked: str, gone: Draining, since: datetime | Non
     said = f"pod {pod} waits for {asked} that {gone.count} stopping pod(s) of this service still hold"
     if not gone.stuck:
         return Problem("WaitingForDrain", said, time=since, pod=pod)
-    stuck = ", ".join(gone.stuck[:3])
-    remedy = f"look at the node of {stuck}; if it is lost for good: kubectl delete pod {gone.stuck[0]} --force"
-    return Problem("WaitingForDrain", f"{said}, {stuck} beyond its time", "", remedy, since, pod=pod)
+    return Problem(
+        "WaitingForDrain", f"{said}, {_some(gone.stuck)} beyond its time", "", _force(gone.stuck), since, pod=pod
+    )
+
+
+def _held_for_ever(lacking: Problem, stuck: Sequence[str]) -> Problem:
+    """The node of the last stopping pods does not answer: nobody need wait for them."""
+    said = f"{lacking.message}; stopping pod(s) of this service still hold theirs, {_some(stuck)} beyond its time"
+    return replace(lacking, message=said, remedy=_force(stuck))
+
+
+def _force(stuck: Sequence[str]) -> str:
+    return f"look at the node of {_some(stuck)}; if it is lost for good: kubectl delete pod {stuck[0]} --force"
+
+
+def _some(pods: Sequence[str]) -> str:
+    return ", ".join(pods[:3])
 
 
 def _no_accelerators(  # noqa: PLR0917 - a sentence's parts

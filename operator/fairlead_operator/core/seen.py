@@ -84,6 +84,7 @@ class Snapshot:
     children: tuple[Manifest, ...]
     pods: tuple[Manifest, ...]
     now: datetime
+    #: Not watched: empty but where they were asked for.
     replica_sets: tuple[Manifest, ...] = ()
     #: By the pod's uid.
     events: Mapping[str, tuple[PodEvent, ...]] = field(default_factory=dict)
@@ -129,6 +130,8 @@ class PodView:
     created: datetime
     deleting: bool = False
     scheduled: bool = False
+    #: Since when it has a node.
+    scheduled_since: datetime | None = None
     #: The kubelet's Ready condition of the pod.
     ready: bool = False
     ready_since: datetime | None = None
@@ -180,6 +183,8 @@ class Observed:
     accelerators_free: Accelerators | None = None
     #: The failure after which no pod is kept, or None.
     given_up: Problem | None = None
+    #: A ReplicaSet of another template is to have pods, as far as ReplicaSets were asked for.
+    keeps_former: bool = False
     #: Names the try that failures are counted in.
     attempt: str = ""
     #: The built-in autoscaler's rules, if it is configured; spec.replicas; where it stands.

@@ -171,11 +171,8 @@ def _startup(pod: PodView) -> Startup | None:
     A container that was started again counts from the end of its last run: its pod may be days old.
     """
     steps: dict[str, int] = {}
-    scheduled: dict[str, Any] = next(
-        (c for c in pod.raw.get("status", {}).get("conditions") or () if c.get("type") == "PodScheduled"), {}
-    )
-    if pod.scheduled and (at := moment(scheduled.get("lastTransitionTime"))):
-        steps["scheduled"] = _seconds(pod.created, at)
+    if pod.scheduled_since:
+        steps["scheduled"] = _seconds(pod.created, pod.scheduled_since)
     container: dict[str, Any] = next(
         (c for c in pod.raw.get("status", {}).get("containerStatuses") or () if c["name"] == names.CONTAINER), {}
     )

@@ -150,6 +150,12 @@ class PodBuilder:
         """Created so long ago."""
         return self._with(age=seconds)
 
+    def placed(self, seconds: int) -> Self:
+        """Created so long ago, and on its node since then."""
+        since = _condition("PodScheduled", "True", seconds)
+        others = [condition for condition in self.facts["conditions"] if condition["type"] != "PodScheduled"]
+        return self._with(age=seconds, conditions=[since, *others])
+
     def failed(self, reason: str, message: str) -> Self:
         """Given up by the kubelet."""
         return self._with(phase="Failed", reason=reason, message=message)

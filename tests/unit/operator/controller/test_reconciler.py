@@ -1,5 +1,7 @@
-"""What a reconcile says when the API server goes on refusing what it writes, and how a user overrides the plan. All else of it is
-proved in tests/api.
+"""What a reconcile says when the API server goes on refusing what it writes, how a user overrides the plan, and what it asks before it
+takes the last pods away.
+
+All else of it is proved in tests/api.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ from fairlead_operator.controller.reconciler import Reconciler, Report
 from fairlead_operator.controller.refusals import LASTS, TRIES, Refusals
 from fairlead_operator.controller.store import Store, place, uid
 from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.revisions import hash_of
 from fairlead_operator.core.transitions import Event
 from unit.operator.builders import DEFAULTS, NOW, service
 from unit.operator.controller.objects import Clock
@@ -38,6 +41,8 @@ class Server:
         self.refused = ""
         self.objects: dict[tuple[str, str], Manifest] = {}
         self.tries = 0
+        self.replica_sets: list[Manifest] = []
+        self.listed = 0
         self.statuses: list[Manifest] = []
         self.told: list[Event] = []
         self._version = 100
@@ -51,6 +56,10 @@ class Server:
 
     async def get(self, kind: Kind, _: str, name: str) -> Manifest | None:
         return self.objects.get((kind.name, name))
+
+    async def list_all(self, *_: Any, **__: Any) -> list[Manifest]:
+        self.listed += 1
+        return self.replica_sets
 
     async def apply(self, manifest: Manifest, _: str | None) -> Manifest:
         if manifest["kind"] == self.refused:
@@ -281,3 +290,45 @@ async def test_who_knows_better_than_the_plan_gets_pods_that_are_told_so(world: 
     template = world.server.objects["Deployment", "mistral"]["spec"]["template"]
     (mounted,) = [each["configMap"]["name"] for each in template["spec"]["volumes"] if each["name"] == "config"]
     assert json.loads(world.server.objects["ConfigMap", mounted]["data"]["config.json"])["skipPlan"] is True
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        pytest.param(1, 1, id="an old pod was evicted, and another of its kind is on its way"),
+        pytest.param(0, 0, id="the old pods have given way"),
+    ],
+)
+async def test_the_last_pods_are_taken_away_only_after_a_look_at_the_replica_sets(
+    world: World, kept: int, expected: int
+) -> None:
+    await world.reconciler.reconcile(KEY)
+    made = world.server.objects["Deployment", "mistral"]
+    reference = {"kind": "Deployment", "uid": uid(made), "controller": True}
+    old = {"metadata": {"labels": {"fairlead.dev/template": "0123456789"}}}
+    world.server.replica_sets = [
+        {"metadata": {"ownerReferences": [reference]}, "spec": {"replicas": kept, "template": old}}
+    ]
+    failure = {
+        "code": "KVCacheTooSmall",
+        "message": "3072 tokens fit",
+        "time": "2026-11-24T11:59:00Z",
+        "pod": "mistral-0",
+        "count": 5,
+        "template": hash_of(made["spec"]["template"]),
+        "attempt": "1",
+    }
+    known = world.store.get(INFERENCE_SERVICES, KEY)
+    assert known is not None
+    failed = {**known["status"], "lastFailure": failure}
+    world.store.observe(INFERENCE_SERVICES, world.server._kept({**known, "status": failed}))
+
+    report = await world.reconciler.reconcile(KEY)
+
+    assert world.server.objects["Deployment", "mistral"]["spec"]["replicas"] == expected
+    assert (world.conditions()["Scheduled"] == "Unknown/GivenUp") == (expected == 0)
+    assert report.requeue is None
+    if expected == 0:
+        asked = world.server.listed
+        assert (await world.reconciler.reconcile(KEY)).changes == ()
+        assert world.server.listed == asked, "at rest nothing is asked"

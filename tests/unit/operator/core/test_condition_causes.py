@@ -139,16 +139,21 @@ def test_own_stopping_pods_that_hold_the_accelerators() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "remedy"),
+    ("seconds", "reason", "remedy"),
     [
-        pytest.param(59, "wait until they have finished their requests", id="within its time"),
-        pytest.param(61, "kubectl delete pod mistral-1 --force", id="beyond its time: its node may be lost"),
+        pytest.param([59], "WaitingForDrain", "wait until they have finished their requests", id="within its time"),
+        pytest.param([59, 61], "WaitingForDrain", "kubectl delete pod mistral-2 --force", id="one within its time, one beyond it"),
+        pytest.param([61], "InsufficientAccelerators", "kubectl delete pod mistral-1 --force", id="beyond its time: its node may be lost, and nothing comes free"),
     ],
-)
-def test_what_to_do_about_a_stopping_pod(seconds: int, remedy: str) -> None:
-    seen = observed(service(), unscheduled(GPU), ready().deleting(seconds_ago=seconds))
+)  # fmt: skip
+def test_what_to_do_about_stopping_pods(seconds: list[int], reason: str, remedy: str) -> None:
+    seen = observed(service(), unscheduled(GPU), *(ready().deleting(seconds_ago=ago) for ago in seconds))
 
-    assert conditions(seen)["Scheduled"].message.endswith(remedy)
+    verdict = conditions(seen)["Scheduled"]
+
+    assert verdict.reason == reason
+    assert verdict.message.endswith(remedy)
+    assert ("beyond its time" in verdict.message) == (max(seconds) > 60)
 
 
 def test_the_engines_numbers_and_the_value_to_set_are_in_the_message() -> None:

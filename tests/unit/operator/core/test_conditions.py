@@ -1,6 +1,8 @@
 """Conditions: what is seen, in a sentence, and what is said about it."""
 
+from copy import deepcopy
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from fairlead_operator.core.reasons import REASONS
 from fairlead_operator.core.refusal import Refusal
 from fairlead_operator.core.rejection import name_taken
 from fairlead_operator.core.seen import EngineState
+from fairlead_operator.core.status import build_status
 from unit.operator.builders import (
     NOW,
     PodBuilder,
@@ -239,9 +242,62 @@ def test_a_quota_may_come_free_and_does_not_stall() -> None:
 
 def test_a_failure_that_another_pod_of_this_template_had_before_stalls() -> None:
     template = observed(service()).template
-    before = {"lastFailure": {"code": "KVCacheTooSmall", "template": template, "count": 2}}
+    before = {"lastFailure": {"code": "KVCacheTooSmall", "template": template, "count": 2, "attempt": "3"}}
 
     assert "Stalled" in stated(service().with_status(before), crashed(KV))
+
+
+def stalls(*sights: tuple[ServiceBuilder, list[PodBuilder]]) -> list[bool]:
+    """Whether each look says so. It knows nothing but the status that the one before has written."""
+    said: list[bool] = []
+    status: dict[str, Any] = {}
+    for asked, pods in sights:
+        owner = asked.with_status(status)
+        at = snapshot(owner, *pods)
+        status = build_status(at, owner.outcome, observe(at, owner.outcome))
+        said.append(any(condition["type"] == "Stalled" for condition in status["conditions"]))
+    return said
+
+
+def again(asked: ServiceBuilder) -> ServiceBuilder:
+    """Its next generation, with the same template."""
+    raw = deepcopy(asked.raw)
+    raw["metadata"]["generation"] += 1
+    return ServiceBuilder(raw)
+
+
+ONE, TWO = service(), service().replicas(2)
+DIED = crashed(exit_code=137, seconds_ago=500)
+BAD = record("BadArgument")
+
+
+@pytest.mark.parametrize(
+    ("sights", "expected"),
+    [
+        pytest.param([(ONE, [crashed(KV)]), (ONE, [crashed(KV, times=2, seconds_ago=5)])], [False, True], id="the same cause twice"),
+        pytest.param([(ONE, [DIED]), (ONE, [crashed(KV, times=2)]), (ONE, [crashed(KV, times=2)])], [False, False, False], id="two ends of one pod, but of this cause the first, however often it is looked at"),
+        pytest.param([(ONE, [DIED]), (ONE, [crashed(KV, times=2)]), (ONE, [crashed(KV, times=3, seconds_ago=5)])], [False, False, True], id="until it comes again"),
+        pytest.param([(ONE, [crashed(KV, times=2)])], [True], id="nothing was known: the kubelet's count is taken"),
+        pytest.param([(TWO, [crashed(KV), crashed(KV)])], [True], id="on two pods at the same time"),
+        pytest.param(
+            [(TWO, [crashed(KV, seconds_ago=300)]), (TWO, [crashed(KV, seconds_ago=300), crashed(BAD, seconds_ago=200)]), (TWO, [crashed(KV, times=2, seconds_ago=100), crashed(BAD, seconds_ago=200)]), (TWO, [crashed(KV, times=2, seconds_ago=100), crashed(BAD, times=2, seconds_ago=50)])],
+            [False, False, True, True],
+            id="twice on one pod, with another pod's other cause between",
+        ),
+        pytest.param(
+            [(ONE, [crashed(KV, times=2, seconds_ago=90)]), (again(ONE), [crashed(KV, times=2, seconds_ago=90)]), (again(ONE), [crashed(KV, times=3, seconds_ago=60)]), (again(ONE), [crashed(KV, times=3, seconds_ago=60)])],
+            [True, True, True, True],
+            id="a scaler changes the spec meanwhile: the count begins anew, and what is said does not come and go",
+        ),
+        pytest.param(
+            [(ONE, [crashed(KV, times=2, seconds_ago=90)]), (ONE, []), (again(ONE), [crashed(KV, seconds_ago=5).named("next")])],
+            [True, False, False],
+            id="another try with another pod fails for the first time",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_seen_twice(sights: list[tuple[ServiceBuilder, list[PodBuilder]]], expected: list[bool]) -> None:
+    assert stalls(*sights) == expected
 
 
 @pytest.mark.parametrize(
@@ -269,7 +325,7 @@ def test_what_the_api_server_keeps_refusing(
 
 def test_a_blocked_rollout_stays_stalled_whatever_write_is_refused() -> None:
     """The write is tried again by itself, and unblocks no rollout."""
-    pods, overdue_too = (ready().old(), crashed(KV)), (deployment(service(), overdue()),)
+    pods, overdue_too = (ready().old(), crashed(KV).placed(1860)), (deployment(service(), overdue()),)
     refused = Refusal("apply Service mistral", "403 Forbidden: exceeded quota")
 
     seen = observed(service(), *pods, children=overdue_too, refusal=refused)
@@ -281,7 +337,7 @@ def test_a_blocked_rollout_stays_stalled_whatever_write_is_refused() -> None:
 
 
 def test_a_rollout_past_its_deadline_names_the_cause() -> None:
-    seen = observed(service(), ready().old(), crashed(KV), children=(deployment(service(), overdue()),))
+    seen = observed(service(), ready().old(), crashed(KV).placed(1860), children=(deployment(service(), overdue()),))
 
     verdict = conditions(seen)["UpToDate"]
     assert verdict.reason == "RolloutBlocked"

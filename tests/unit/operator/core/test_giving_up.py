@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from fairlead_operator.core.conditions import conditions
-from fairlead_operator.core.giving_up import attempt, gives_up, pods_wanted
+from fairlead_operator.core.giving_up import attempt, depends_on_replica_sets, gives_up, pods_wanted
+from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import observe
 from fairlead_operator.core.status import build_status
 from fairlead_operator.core.transitions import events
@@ -14,6 +15,7 @@ from unit.operator.builders import (
     PodBuilder,
     ServiceBuilder,
     crashed,
+    deployment,
     observed,
     ready,
     record,
@@ -67,7 +69,7 @@ TEMPLATE = observed(service()).template
         pytest.param(failed(5, servedTemplate="0123456789"), [crashed(KV)], True, id="another template has served before"),
         pytest.param(failed(5), [ready(), crashed(KV)], False, id="one replica serves"),
         pytest.param(failed(5), [ready().old(), crashed(KV)], False, id="old pods serve: the rollout decides"),
-        pytest.param(failed(5), [ready().old().deleting(), crashed(KV)], True, id="the last old pod is going"),
+        pytest.param(failed(5), [ready().old().deleting(), crashed(KV)], True, id="the last old pod is going, and nothing makes another"),
         pytest.param(failed(5, template="0123456789"), [starting()], False, id="another template failed"),
         pytest.param(edited(failed(5), generation=4), [], False, id="the spec was changed"),
         pytest.param(edited(failed(5), annotations={"fairlead.dev/retry": "1"}), [], False, id="a retry was asked for"),
@@ -80,6 +82,60 @@ def test_who_is_given_up(owner: ServiceBuilder, pods: list[PodBuilder], expected
 
     assert (seen.given_up is not None) == expected
     assert pods_wanted(owner.resolved, seen).replicas == (0 if expected else 1)
+
+
+def replica_set(replicas: int, template: str = "0123456789", owner: str = "uid-deployment") -> Manifest:
+    """A ReplicaSet that is to have so many pods; of the former template, if nothing else is said."""
+    return {
+        "metadata": {
+            "name": "mistral-x",
+            "ownerReferences": [{"kind": "Deployment", "uid": owner, "controller": True}],
+        },
+        "spec": {
+            "replicas": replicas,
+            "template": {"metadata": {"labels": {"fairlead.dev/template": template}}},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("pods", "replica_sets", "expected"),
+    [
+        pytest.param([ready().old().deleting(), crashed(KV)], [replica_set(1)], False, id="the last old pod was evicted: another is on its way"),
+        pytest.param([crashed(KV)], [replica_set(1)], False, id="the last old pod was deleted by force"),
+        pytest.param([ready().old().failed("Evicted", "disk"), crashed(KV)], [replica_set(1)], False, id="the last old pod's node ran full"),
+        pytest.param([crashed(KV)], [replica_set(0)], True, id="the old pods have given way"),
+        pytest.param([crashed(KV)], [replica_set(1, TEMPLATE)], True, id="only what fails is to have pods"),
+        pytest.param([crashed(KV)], [replica_set(1, owner="uid-other")], True, id="somebody else's"),
+    ],
+)  # fmt: skip
+def test_what_an_old_replica_set_still_keeps_is_not_given_up(
+    pods: list[PodBuilder],
+    replica_sets: list[Manifest],
+    expected: bool,  # noqa: FBT001
+) -> None:
+    owner = failed(5)
+    at = snapshot(owner, *pods, replica_sets=tuple(replica_sets))
+    seen = observe(at, owner.outcome)
+
+    assert (seen.given_up is not None) == expected
+    assert pods_wanted(owner.resolved, seen).replicas == (0 if expected else 1)
+    assert not gives_up(owner.raw, owner.raw["status"], seen), "nothing new is to be looked at again"
+
+
+@pytest.mark.parametrize(
+    ("owner", "replicas", "expected"),
+    [
+        pytest.param(failed(5), 1, True, id="its pods are about to go"),
+        pytest.param(failed(5), 0, False, id="they are gone"),
+        pytest.param(failed(4), 1, False, id="it is not given up"),
+    ],
+)
+def test_replica_sets_are_asked_for_once_and_not_at_rest(owner: ServiceBuilder, replicas: int, expected: bool) -> None:  # noqa: FBT001
+    live = deployment(owner)
+    live["spec"]["replicas"] = replicas
+
+    assert depends_on_replica_sets(observed(owner, crashed(KV), children=(live,))) == expected
 
 
 def test_another_value_of_the_annotation_is_another_try() -> None:

@@ -179,6 +179,20 @@ def test_going_back_makes_the_kept_revision_the_newest() -> None:
     assert revision == replace(first, number=3, served=False), "whether it serves again is yet to be seen"
 
 
+def test_going_back_to_a_revision_that_failed_is_another_try() -> None:
+    first = replace(of(ASKED.revision.name, 1), failure=Failure("KVCacheTooSmall", "3072 < 4096", "0123456789"))
+
+    revision = pin(ASKED.resolved, snapshot(ASKED, children=stored(first, of("mistral-second", 2, served=True))))
+
+    assert revision.failure is None
+
+
+def test_what_failed_stays_known_while_the_spec_asks_for_it() -> None:
+    second = replace(of(ASKED.revision.name, 2), failure=Failure("KVCacheTooSmall", "3072 < 4096", "0123456789"))
+
+    assert pin(ASKED.resolved, snapshot(ASKED, children=stored(of("mistral-first", 1, served=True), second))) == second
+
+
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [

@@ -104,6 +104,8 @@ def new(index: int, pod: PodBuilder, asked: ServiceBuilder = WANTED) -> Manifest
         pytest.param(asks(), live(WANTED, replica_failure("PodSecurity forbids it")), [old(0), old(1)], True, id="a policy refuses it: taking an old pod away would not help"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(900, WRONG))], True, id="no node has the label: taking an old pod away would not help"),
         pytest.param(asks(), live(WANTED), [old(0), old(1, ready().deleting()), new(0, waits(900))], True, id="a stopping pod still holds what will be free"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1, ready().deleting(61)), new(0, waits(900))], False, id="a stopping pod is long past its time, as on a node that is lost"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1, ready().deleting(61)), old(2, ready().deleting()), new(0, waits(900))], True, id="one of two stopping pods may still come free"),
         pytest.param(asks(), live(WANTED), [old(0), new(0, ready()), new(1, waits(300))], True, id="the one before found room: this one waited for an old pod to drain"),
         pytest.param(asks(), live(WANTED), [old(0), new(0, ready()), new(1, waits(60 + 335))], False, id="the old pod is long gone, and somebody else took its place"),
         pytest.param(asks(), live(WANTED, replaces="full"), [old(0), new(0, starting())], False, id="it replaces: it goes on so"),
@@ -136,6 +138,13 @@ def test_it_looks_again_when_the_wait_is_over() -> None:
     assert of.recheck_at == NOW + timedelta(seconds=40)
 
 
+def test_it_looks_again_when_a_stopping_pod_should_be_long_gone() -> None:
+    """Of a node that is lost nobody hears anything more."""
+    of = seen(asks(), live(WANTED), old(0), old(1, ready().deleting(-30)), new(0, waits(900)))
+
+    assert of.recheck_at == NOW + timedelta(seconds=30 + 60)
+
+
 FAILS = crashed(TOO_SMALL, times=2)
 
 
@@ -150,8 +159,8 @@ FAILS = crashed(TOO_SMALL, times=2)
         pytest.param(asks(onFailure="Hold"), live(WANTED, replaces="full"), [old(0), new(0, FAILS)], "KVCacheTooSmall", False, id="unless it is to hold"),
         pytest.param(asks(), live(WANTED, replaces="full"), [new(0, FAILS)], "KVCacheTooSmall", True, id="even when no old pod is left"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, crashed(exit_code=137, times=4))], "", False, id="what a restart may cure is waited for"),
-        pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, crashed(exit_code=137, times=9))], "EngineDied", False, id="until the deadline"),
-        pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, starting())], "RolloutBlocked", False, id="a deadline without a cause"),
+        pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, crashed(exit_code=137, times=9).placed(1860))], "EngineDied", False, id="until the deadline"),
+        pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, starting().placed(1860))], "RolloutBlocked", False, id="a deadline without a cause"),
         pytest.param(asks(), live(FORMER, overdue()), [old(0), old(1)], "", False, id="the deadline of the rollout before"),
         pytest.param(asks(), live(WANTED), [new(0, ready()), new(1, ready())], "", False, id="all is well"),
         pytest.param(asks().replicas(0), live(WANTED), [], "", False, id="nothing is wanted"),
@@ -169,6 +178,55 @@ def test_hold_or_restore(
     assert (decided.failure.code if decided.failure else "") == blocked
     assert decided.restored == restored
     assert decided.target.template == (FORMER if restored else WANTED).revision.template
+
+
+def test_a_second_crash_that_is_the_first_of_its_cause_takes_nothing_back() -> None:
+    asked = asks()
+    first = look(asked, live(WANTED, replaces="full"), old(0), new(0, crashed(exit_code=137, seconds_ago=300)))
+    asked = asked.with_status(build_status(first, asked.outcome, observe(first, asked.outcome)))
+
+    of = seen(asked, live(WANTED, replaces="full"), old(0), new(0, crashed(TOO_SMALL, times=2)))
+
+    assert rollout(of).failure is None
+    assert not rollout(of).restored
+
+
+DRAINS = FORMER.spec("serving", requestTimeoutSeconds=1800)
+LONG = DRAINS.spec("engine", seed=1).top(rollout={"strategy": "Replace"})
+QUEUED = "scheduling is blocked due to non-empty scheduling gates"
+#: Seconds: what the Deployment gives a start, and what an old pod may take to stop.
+START, STOP = 1860, 1835
+
+
+def late(pod: PodBuilder, *others: Manifest, asked: ServiceBuilder = LONG, of: ServiceBuilder = DRAINS) -> Observed:
+    """A rollout that replaces and is past the Deployment's deadline, with this new pod."""
+    former, wanted = replace(of.revision, served=True), replace(asked.revision, number=2)
+    kept = tuple(build_revision(asked.resolved, revision) for revision in (former, wanted))
+    pods = (new(0, pod, asked), *others)
+    return observe(snapshot(asked, *pods, children=(live(asked, overdue(), replaces="full"), *kept)), asked.outcome)
+
+
+@pytest.mark.parametrize(
+    ("of", "blocked", "look"),
+    [
+        pytest.param(late(waits(START).aged(START), ready().deleting(-600).named("old-1").of(DRAINS)), "", 600 + 60, id="it waits for an old pod to drain"),
+        pytest.param(late(waits(START).aged(START)), "", STOP, id="the old pod has just gone, and the scheduler has not looked again"),
+        pytest.param(late(waits(START).aged(START + STOP)), "InsufficientAccelerators", None, id="no old pod can drain any longer: somebody else has the accelerators"),
+        pytest.param(late(starting().aged(START)), "", START - 30, id="it has its node and starts"),
+        pytest.param(late(crashed(exit_code=137, times=1).aged(START)), "", START - 600, id="it has died once since, and a restart may cure that"),
+        pytest.param(late(starting().placed(START)), "RolloutBlocked", None, id="it has had the time of a start"),
+        pytest.param(late(crashed(exit_code=137, times=9).placed(START)), "EngineDied", None, id="it died again and again for as long"),
+        pytest.param(late(waits(9000, WRONG).aged(9000)), "Unschedulable", None, id="no node has the label that it asks for: the former one may have"),
+        pytest.param(late(waits(9000, QUEUED, "SchedulingGated").aged(9000)), "", None, id="a queue holds it, at whose end the former one would stand"),
+        pytest.param(late(waits(9000, QUEUED, "SchedulingGated").aged(9000), asked=LONG.spec("placement", queueName="no-such-queue")), "Queued", None, id="another queue than the former one's, which may not exist"),
+    ],
+)  # fmt: skip
+def test_what_comes_before_a_start_takes_nothing_of_its_time(of: Observed, blocked: str, look: int | None) -> None:
+    decided = rollout(of)
+
+    assert (decided.failure.code if decided.failure else "") == blocked
+    assert decided.restored == bool(blocked)
+    assert of.recheck_at == (None if look is None else NOW + timedelta(seconds=look))
 
 
 def test_a_first_start_that_fails_is_no_rollout() -> None:
@@ -212,6 +270,56 @@ def test_what_was_restored_stays_until_another_try(
     assert rollout(of).restored == restored
 
 
+def retried(asked: ServiceBuilder) -> ServiceBuilder:
+    """With the annotation that asks for another try."""
+    raw = deepcopy(asked.raw)
+    raw["metadata"]["annotations"] = {names.RETRY: "1"}
+    return ServiceBuilder(raw)
+
+
+@pytest.mark.parametrize(
+    "another",
+    [
+        pytest.param(retried(asks()), id="after the annotation to retry"),
+        pytest.param(asks(onFailure="Hold"), id="after it was to hold"),
+    ],
+)
+@pytest.mark.parametrize("pods", [2, 1, 0])
+def test_a_revision_that_has_recovered_is_not_taken_back_with_what_made_it_another_try(
+    another: ServiceBuilder, pods: int
+) -> None:
+    """The cause was outside and passed. Weeks later the annotation goes, or the field, and the try that failed is asked for again."""
+    serving = [new(index, ready()) for index in range(2)]
+    recovered = rollout(seen(another, live(WANTED), *serving, failure=failed(asks())))
+    kept = tuple(build_revision(asks().resolved, each) for each in (replace(FORMER.revision, served=True), recovered.wanted))  # fmt: skip
+
+    then = rollout(observe(snapshot(asks(), *serving[:pods], children=(live(WANTED), *kept)), asks().outcome))
+
+    assert recovered.wanted.served
+    assert names.FAILED not in kept[1]["metadata"]["annotations"], (
+        "one write says that it serves and forgets the failure"
+    )
+    assert not then.restored
+    assert build_revision(asks().resolved, then.wanted) == kept[1], "nothing is left to write"
+
+
+def test_a_failure_that_an_earlier_release_left_on_a_revision_that_serves_takes_nothing_back() -> None:
+    wanted = replace(WANTED.revision, number=2, served=True, failure=failed(asks()))
+    kept = tuple(build_revision(asks().resolved, each) for each in (replace(FORMER.revision, served=True), wanted))
+
+    of = observe(snapshot(asks(), new(0, ready()), new(1, ready()), children=(live(WANTED), *kept)), asks().outcome)
+
+    assert not rollout(of).restored
+    assert rollout(of).failure is None
+
+
+def test_another_try_that_has_not_served_yet_keeps_what_is_known_of_the_first() -> None:
+    of = seen(retried(asks()), live(WANTED), old(0), new(0, starting()), failure=failed(asks()))
+
+    assert rollout(of).wanted.failure == failed(asks())
+    assert not rollout(of).restored
+
+
 def test_killed_between_the_two_writes_of_a_restore_the_end_is_the_same() -> None:
     """The revision has failed, by its annotation; the Deployment does not know it yet."""
     of = seen(asks(), live(WANTED, replaces="full"), old(0), new(0, FAILS), failure=failed(asks()))
@@ -221,10 +329,7 @@ def test_killed_between_the_two_writes_of_a_restore_the_end_is_the_same() -> Non
 
 
 def test_the_annotation_to_retry_is_another_try() -> None:
-    asked = deepcopy(asks().raw)
-    asked["metadata"]["annotations"] = {names.RETRY: "1"}
-
-    of = seen(ServiceBuilder(asked), live(FORMER), old(0), old(1), failure=failed(asks()))
+    of = seen(retried(asks()), live(FORMER), old(0), old(1), failure=failed(asks()))
 
     assert not rollout(of).restored
 
