@@ -190,7 +190,10 @@ class Observed:
     overdue: bool = False
     #: The wanted Deployment has been seen by its controller.
     settled: bool = False
-    secured: bool = False
+    #: The spec asks for an API key.
+    key_wanted: bool = False
+    #: Which pods ask for none, in words. A former spec's may go on.
+    unguarded: tuple[str, ...] = ()
     accelerator: str = ""
     accelerators: int = 0
     accelerators_free: Accelerators | None = None
