@@ -4,7 +4,7 @@ Total: every raw object ends in Resolved or Rejection. A Rejection touches no ru
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,8 +110,12 @@ class Resolved:
         )
 
 
-def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
-    """What `raw`, an InferenceService as the API server returned it, asks for."""
+def resolve(raw: Mapping[str, Any], defaults: Defaults, kept: Collection[str] = ()) -> Resolved | Rejection:
+    """What `raw`, an InferenceService as the API server returned it, asks for.
+
+    `kept` are names of its revisions. What was rendered for this very spec once is applied as it was then: its pods run that
+    release's engine, which took it, and the engine of this release is not asked.
+    """
     try:
         service = InferenceService.parse(raw)
     except ValidationError as invalid:
@@ -120,7 +124,8 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
     source = parse_source(spec.model.uri)
     if isinstance(source, Rejection):
         return source
-    version = _engine_version(spec, defaults)
+    revision_name = f"{service.metadata.name}-{fingerprint(spec, raw['metadata'].get('annotations') or {})}"
+    version = "" if revision_name in kept else _engine_version(spec, defaults)
     rejection = (
         _contradiction(spec, source)
         or arguments.judge(spec.engine.extra_args, version)
@@ -163,7 +168,7 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
         drain_seconds=drain_seconds,
         api_keys=_api_keys(service),
         network=defaults.network,
-        revision_name=f"{service.metadata.name}-{fingerprint(spec, raw['metadata'].get('annotations') or {})}",
+        revision_name=revision_name,
     )
 
 
