@@ -167,6 +167,12 @@ def test_a_revision_that_no_watch_shows_is_found_all_the_same(managed: ControlPl
         operator.ready()
         eventually(lambda: kubectl.items("controllerrevision")[0]["metadata"]["labels"].get(label), "its label")
         assert template(kubectl) == before["spec"]["template"]
+
+        # Under its eyes: the watch tells that the revision has ended.
+        kubectl.patch("controllerrevision", revision["metadata"]["name"], {"metadata": {"labels": {label: None}}})
+
+        eventually(lambda: kubectl.items("controllerrevision")[0]["metadata"]["labels"].get(label), "its label again")
+        assert template(kubectl) == before["spec"]["template"]
         kubectl.delete("infs", "mistral")
         assert operator.end() == 0
 

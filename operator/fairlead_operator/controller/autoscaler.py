@@ -58,7 +58,10 @@ class Autoscaler:
             del self.progress[lost]
         for lost in self._about.keys() - active.keys():
             del self._about[lost]
-        await asyncio.gather(*(self._scale(key, service) for key, service in active.items()))
+        looks = (self._scale(key, service) for key, service in active.items())
+        for key, bug in zip(active, await asyncio.gather(*looks, return_exceptions=True), strict=True):
+            if isinstance(bug, Exception):  # about one service: the others are scaled, and the process goes on
+                log.error("not looked at, which is a bug", exc_info=bug, extra={"service": "/".join(key)})
 
     async def _scale(self, key: Key, service: Manifest) -> None:
         rules = configured(service)

@@ -73,7 +73,7 @@ class Children:
             if live is None:
                 return {(kind, where)}
             if names.is_controlled_by(live, uid(service)):
-                self.store.observe(kind, slim(live))
+                self.store.found(kind, slim(live))
         return set()
 
     async def _find(self, service: Manifest, manifest: Manifest) -> Manifest | None:
@@ -84,7 +84,7 @@ class Children:
             return None
         if names.is_controlled_by(live, uid(service)):
             # Whatever the watches showed of it before may have been taken out again: status must not miss it.
-            self.store.observe(kind, slim(live))
+            self.store.found(kind, slim(live))
             return slim(live)
         if _of_predecessor(live, service):
             raise NotYetError(f"{kind.name} of the deleted InferenceService of this name is still there", SOON)

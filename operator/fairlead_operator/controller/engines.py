@@ -39,6 +39,7 @@ UNREADABLE = (
     ValueError,
     TypeError,
     AttributeError,
+    OverflowError,
     RecursionError,
 )
 #: Questions in a row without an answer that are worth an event: half a minute.
@@ -75,7 +76,10 @@ class Engines:
                     for identity, pod in pods.items()
                     if worth_asking(pod, self.states.get(identity), autoscaled=self._is_autoscaled(pod))
                 ]
-                await asyncio.gather(*(self._ask(session, gate, pod) for pod in wanted))
+                questions = (self._ask(session, gate, pod) for pod in wanted)
+                for pod, bug in zip(wanted, await asyncio.gather(*questions, return_exceptions=True), strict=True):
+                    if isinstance(bug, Exception):  # about one pod: every replica asks it, and all of them would end
+                        log.error("not asked, which is a bug", exc_info=bug, extra={"pod": pod["metadata"]["name"]})
                 self.polled.set()
                 await asyncio.sleep(max(0.0, began + INTERVAL - asyncio.get_running_loop().time()))
 

@@ -32,6 +32,7 @@ from fairlead_operator.core.observe import observe
 from fairlead_operator.core.refusal import Refusal, is_told, refusal
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Defaults, Resolved, resolve
+from fairlead_operator.core.revisions import Revision, read
 from fairlead_operator.core.seen import Observed, Snapshot
 from fairlead_operator.core.status import build_status, is_news
 from fairlead_operator.core.transitions import events
@@ -83,17 +84,20 @@ class Reconciler:
             self.planner.forget(key)
             self.refusals.ended(key)
             return Report()
-        match resolve(service, self.defaults):
+        kept = self._kept(key, service)
+        match resolve(service, self.defaults, {revision.name for revision in kept}):
             case outcome if service["metadata"].get("deletionTimestamp"):  # its children go with it, or before it
                 return await self._report(key, service, outcome, [])
             case Rejection() as verdict:  # the user must act: no running pod is touched
                 return await self._report(key, service, verdict, [])
             case Resolved() as resolved:
-                return await self._carry_out(key, service, resolved)
+                newest = kept[-1] if kept else None
+                served = newest is not None and newest.served and newest.name == resolved.revision_name
+                return await self._carry_out(key, service, resolved, served=served)
 
-    async def _carry_out(self, key: Key, service: Manifest, resolved: Resolved) -> Report:
+    async def _carry_out(self, key: Key, service: Manifest, resolved: Resolved, *, served: bool) -> Report:
         match await self.planner.judge(key, resolved, service):
-            case Rejection() as verdict:  # before a pod is made
+            case Rejection() as verdict if not served:  # before a pod is made; what has served does fit
                 report = await self._report(key, service, verdict, [])
                 return replace(report, requeue=min(report.requeue or PLAN_LOOK, PLAN_LOOK))
             case False:  # its model is being read, for some seconds at most
@@ -143,6 +147,11 @@ class Reconciler:
         lasting = self.refusals.failed(key, uid(service), found, known=is_told(service))
         if lasting is not None:
             await self._report(key, service, resolved, [], lasting)
+
+    def _kept(self, key: Key, service: Manifest) -> tuple[Revision, ...]:
+        """What was rendered for this service, oldest first."""
+        revisions = self.store.owned(CONTROLLER_REVISIONS, key)
+        return read(child for child in revisions if names.is_controlled_by(child, uid(service)))
 
     def _snapshot(self, key: Key, service: Manifest) -> Snapshot:
         owned = (child for kind in CHILDREN for child in self.store.owned(kind, key))

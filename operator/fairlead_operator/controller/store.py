@@ -138,6 +138,11 @@ class Store:
         self._settle(uid(obj), version(obj))
         return self._put(kind, obj)
 
+    def found(self, kind: Kind, obj: Manifest) -> None:
+        """Take in what the API server shows when asked: whatever told its end, a watch or a listing, only missed its label."""
+        self._ended.pop(uid(obj), None)
+        self.observe(kind, obj)
+
     def written(self, kind: Kind, obj: Manifest) -> None:
         """Take in the response of our own write: it counts before any watch shows it."""
         if self._put(kind, obj):

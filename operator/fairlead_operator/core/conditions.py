@@ -206,9 +206,23 @@ def next_rollout_interrupts(seen: Observed) -> Verdict | None:
     return Verdict("True", "AllPodsCurrent", f"every pod runs this spec; {cost}") if cost else None
 
 
+def former_pods_ask_for_no_key(seen: Observed) -> Verdict | None:
+    """The spec asks for one, but is not carried out, or not yet: a rollout is held, undone, or on its way."""
+    if not seen.key_wanted or not seen.unguarded:
+        return None
+    who = ", ".join(seen.unguarded[:3])
+    more = f" and {len(seen.unguarded) - 3} more" if len(seen.unguarded) > 3 else ""
+    why = ACCEPTED if seen.rejection else UP_TO_DATE
+    told = f"whoever reaches {who}{more} may use it, although the spec asks for a key; see condition {why}"
+    return Verdict("False", "NoAPIKey", told)
+
+
 def key_is_required(seen: Observed) -> Verdict | None:
-    """Requests need a key."""
-    return Verdict("True", "APIKeyRequired", "every route of the serving port asks for a key") if seen.secured else None
+    """Requests need a key, whether this spec asks for it or a former one, whose pods go on."""
+    if seen.unguarded:
+        return None
+    end = "" if seen.key_wanted else "; the spec no longer does, and new pods will ask for none"
+    return Verdict("True", "APIKeyRequired", f"every route of the serving port asks for a key{end}")
 
 
 #: Order is the order of causes: Ready and Available name the first type that is False.
@@ -244,8 +258,8 @@ TABLE: Final = (
         (spec_is_not_rendered, writes_fail, no_pod_is_kept, rollout_is_blocked, pods_are_being_replaced, replicas_serve_different_weights, next_rollout_interrupts),
         Verdict("True", "AllPodsCurrent", "every pod runs this spec"),
     ),
-    #: Secured. True: a key guards the serving port. False: NoAPIKey. Never absent. Does not block Ready.
-    Row(SECURED, (key_is_required,), Verdict("False", "NoAPIKey", "whoever reaches the Service may use it; set spec.serving.apiKeySecretRef, or spec.serving.apiKey to Generate, to ask for a key")),
+    #: Secured. True: every pod asks for a key. False: NoAPIKey. Never absent. Does not block Ready.
+    Row(SECURED, (former_pods_ask_for_no_key, key_is_required), Verdict("False", "NoAPIKey", "whoever reaches the Service may use it; set spec.serving.apiKeySecretRef, or spec.serving.apiKey to Generate, to ask for a key")),
 )  # fmt: skip
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+#: What a pod says may be anybody's words; Kubernetes counts in int32.
+_HIGHEST: Final = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -42,5 +45,5 @@ class Load:
 
 
 def _count(value: Any) -> int:
-    """At least 0. Raises ValueError or TypeError on what is no number."""
-    return max(0, int(value or 0))
+    """From 0 to the highest. Raises ValueError, TypeError or OverflowError on what is no number."""
+    return min(_HIGHEST, max(0, int(value or 0)))

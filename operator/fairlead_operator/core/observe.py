@@ -65,6 +65,7 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
         workload += [problem for pod in snapshot.pods if hash_of(pod) == template and (problem := evicted(pod))]
     spec = service.get("spec") or {}
     former = keeps_former(snapshot.replica_sets, deployment, template)
+    key_wanted = bool({"apiKey", "apiKeySecretRef"} & (spec.get("serving") or {}).keys())
     seen = Observed(
         name=service["metadata"]["name"],
         namespace=service["metadata"]["namespace"],
@@ -80,7 +81,8 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
         workload_problems=tuple(workload),
         overdue=deployment is not None and is_overdue(deployment),
         settled=deployment is not None and _settled(deployment),
-        secured=bool({"apiKey", "apiKeySecretRef"} & (spec.get("serving") or {}).keys()),
+        key_wanted=key_wanted,
+        unguarded=_unguarded(pods, deployment, key_wanted=key_wanted),
         accelerator=accelerator,
         accelerators=accelerators,
         accelerators_free=snapshot.accelerators,
@@ -144,6 +146,21 @@ def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem
         commit=_commit(state),
         raw=pod,
     )
+
+
+def _unguarded(pods: Sequence[PodView], deployment: Manifest | None, *, key_wanted: bool) -> tuple[str, ...]:
+    """Those that serve, or may soon; where there is none, those to come."""
+    placed = [pod for pod in pods if pod.scheduled and not pod.deleting]
+    if placed:
+        return tuple(f"pod {pod.name}" for pod in placed if not _asks_for_key(pod.raw["spec"]))
+    if deployment:
+        guarded = _asks_for_key(deployment["spec"]["template"]["spec"])
+        return () if guarded else (f"pods of Deployment {deployment['metadata']['name']}",)
+    return () if key_wanted else ("pods to come",)
+
+
+def _asks_for_key(pod: Manifest) -> bool:
+    return any(volume["name"] == names.VOLUME_API_KEYS for volume in pod.get("volumes") or ())
 
 
 def is_flapping(pod: PodView, now: datetime) -> bool:

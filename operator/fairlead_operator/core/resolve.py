@@ -4,7 +4,7 @@ Total: every raw object ends in Resolved or Rejection. A Rejection touches no ru
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,8 +110,12 @@ class Resolved:
         )
 
 
-def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
-    """What `raw`, an InferenceService as the API server returned it, asks for."""
+def resolve(raw: Mapping[str, Any], defaults: Defaults, kept: Collection[str] = ()) -> Resolved | Rejection:
+    """What `raw`, an InferenceService as the API server returned it, asks for.
+
+    `kept` are names of its revisions. What was rendered for this very spec once is applied as it was then: its pods run that
+    release's engine, which took it, and the engine of this release is not asked.
+    """
     try:
         service = InferenceService.parse(raw)
     except ValidationError as invalid:
@@ -120,7 +124,9 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
     source = parse_source(spec.model.uri)
     if isinstance(source, Rejection):
         return source
-    version = _engine_version(spec, defaults)
+    annotations = raw["metadata"].get("annotations") or {}
+    name = revision_name(service.metadata.name, spec, annotations)
+    version = "" if name in kept else _engine_version(spec, defaults)
     rejection = (
         _contradiction(spec, source)
         or arguments.judge(spec.engine.extra_args, version)
@@ -143,7 +149,6 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
             f"the operator has no runtime image for device {spec.resources.device}; set {setting} of the operator, or spec.image",
             "spec.image",
         )
-    annotations = raw["metadata"].get("annotations") or {}
     config = _runtime_config(service, source, drain_seconds, annotations)
     if rejection := arguments.judge_rendered(config, version):
         return rejection
@@ -164,7 +169,7 @@ def resolve(raw: Mapping[str, Any], defaults: Defaults) -> Resolved | Rejection:
         drain_seconds=drain_seconds,
         api_keys=_api_keys(service),
         network=defaults.network,
-        revision_name=revision_name(service.metadata.name, spec, annotations),
+        revision_name=name,
     )
 
 

@@ -1,9 +1,10 @@
 """What the controller gathered about one service, and what core made of it: the types between gathering, judging and reporting."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from fairlead_operator.api.autoscaling import Autoscaling
 from fairlead_operator.api.rollout import Strategy
@@ -14,6 +15,9 @@ from fairlead_operator.core.refusal import Refusal
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.revisions import Rollout
 from fairlead_runtime.memory import Plan
+
+#: As much of it as a status holds.
+LONGEST_PHASE: Final = 64
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,31 @@ class EngineState:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any], observed_at: datetime) -> "EngineState":
-        """From the body of GET /state. Raises ValueError on a version this release cannot read."""
+        """From the body of GET /state.
+
+        Raises ValueError on a version this release cannot read, and that, TypeError, AttributeError or OverflowError on nonsense.
+        """
         if body.get("version") != 1:
             raise ValueError(f"/state has version {body.get('version')!r}; this operator reads 1")
+        # Python reads more than JSON is: infinities and halves of surrogate pairs, which no status can hold.
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+        startup = _object(body.get("startup"))
         return cls(
             observed_at=observed_at,
-            phase=str(body.get("phase") or ""),
+            phase=str(body.get("phase") or "")[:LONGEST_PHASE],
             started_at=float(body.get("startedAt") or 0.0),
-            startup=body.get("startup") or {},
-            engine=body.get("engine") or {},
-            model=body.get("model") or {},
-            memory=body.get("memory") or {},
+            startup={step: float(seconds) for step, seconds in startup.items() if seconds is not None},
+            engine=_object(body.get("engine")),
+            model=_object(body.get("model")),
+            memory=_object(body.get("memory")),
             load=Load.from_json(body),
         )
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value or {}, Mapping):
+        raise TypeError(f"/state has a {type(value).__name__} where an object belongs")
+    return value or {}
 
 
 @dataclass(frozen=True)
@@ -177,7 +193,10 @@ class Observed:
     overdue: bool = False
     #: The wanted Deployment has been seen by its controller.
     settled: bool = False
-    secured: bool = False
+    #: The spec asks for an API key.
+    key_wanted: bool = False
+    #: Which pods ask for none, in words. A former spec's may go on.
+    unguarded: tuple[str, ...] = ()
     accelerator: str = ""
     accelerators: int = 0
     accelerators_free: Accelerators | None = None

@@ -34,6 +34,9 @@ from fairlead_operator.core.seen import EngineState, Observed, PodView, Problem,
 
 #: Bytes of a pod's failure: 32 of them must leave the whole status under 64 KiB, even if JSON doubles each by an escape.
 _REPLICA_MESSAGE: Final = 512
+#: Largest of a count, and of bytes, that a status holds.
+_HIGHEST: Final = 2**31 - 1
+_MOST_BYTES: Final = 2**62
 #: JSON takes six bytes for each.
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 _STEPS: Final = ("imported", "fetched", "loaded", "compiled", "captured", "warmed", "ready")
@@ -181,8 +184,8 @@ def _startup(pod: PodView) -> Startup | None:
     if at := moment(running.get("startedAt")):
         steps["pulled"] = _seconds(moment(last.get("finishedAt")) or pod.created, at)
         for step in _STEPS:
-            if pod.state and pod.state.startup.get(step) is not None:
-                steps[step] = steps["pulled"] + round(pod.state.startup[step])
+            if pod.state and (seconds := _whole(round(pod.state.startup.get(step, -1)), _HIGHEST)) is not None:
+                steps[step] = min(steps["pulled"] + seconds, _HIGHEST)
     return Startup(**steps) if steps else None
 
 
@@ -204,7 +207,7 @@ def _reports(state: EngineState) -> dict[str, Any]:
             name=_text(model.get("name")),
             architecture=_text(model.get("architecture")),
             parameters=_whole(model.get("parameters")),
-            max_model_len=_whole(model.get("maxModelLen")),
+            max_model_len=_whole(model.get("maxModelLen"), _HIGHEST),
             revision=_text(model.get("revision")),
         ),
         "memory": Memory(
@@ -212,7 +215,7 @@ def _reports(state: EngineState) -> dict[str, Any]:
                 weights_bytes=_whole(memory.get("weightsBytes")),
                 kv_cache_bytes=_whole(memory.get("kvCacheBytes")),
                 kv_cache_tokens=_whole(memory.get("kvCacheTokens")),
-                max_concurrency=_whole(memory.get("maxConcurrency")),
+                max_concurrency=_whole(memory.get("maxConcurrency"), _HIGHEST),
             )
         ),
         "engine": EngineReport(
@@ -224,8 +227,10 @@ def _reports(state: EngineState) -> dict[str, Any]:
     return {key: report for key, report in dumped.items() if any(report.values())}
 
 
-def _command(arguments: Sequence[Any]) -> tuple[str, ...]:
+def _command(arguments: Any) -> tuple[str, ...]:
     """The arguments that fit 4 KiB together; the runtime has left secrets out."""
+    if not isinstance(arguments, list | tuple):
+        return ()
     kept: list[str] = []
     room = MAX_COMMAND
     for argument in arguments[:256]:
@@ -236,8 +241,9 @@ def _command(arguments: Sequence[Any]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _whole(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and value >= 0 else None
+def _whole(value: Any, most: int = _MOST_BYTES) -> int | None:
+    """What a pod says may be anybody's words: no status holds a number that is larger."""
+    return int(value) if isinstance(value, int | float) and 0 <= value <= most else None
 
 
 def _text(value: Any, length: int = 253) -> str | None:

@@ -26,6 +26,10 @@ _VOLUME: Final = re.compile(r'for volume "(?P<volume>[^"]+)"')
 _CLAIM: Final = re.compile(
     r'persistentvolumeclaim "(?P<name>[^"]+)" (not found|is being deleted|bound to non-existent)'
 )
+#: What the kubelet does before it pulls an image, and what it does from then on.
+_BEFORE_IMAGES: Final = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"})
+_FROM_IMAGES_ON: Final = frozenset({"Pulling", "Pulled", "Created", "Started"})
+_IMAGE: Final = re.compile(r'image "(?P<name>[^"]+?)(:latest)?"')
 _ADDRESS: Final = re.compile(r"https?://[^\s\"]+|\b[\w.-]+:\d{2,5}\b")
 #: What registries and the network say -> reason for the model's image.
 _PULL_CAUSES: Final = (
@@ -47,9 +51,13 @@ _PULL_REMEDIES: Final = {
 
 
 def why_waiting(pod: Manifest, status: Mapping[str, Any], events: Sequence[PodEvent]) -> list[Problem]:
-    """What keeps the container from starting; empty while nothing is known to be wrong."""
+    """What keeps the container from starting; empty while nothing is known to be wrong, and once it runs."""
     name = pod["metadata"]["name"]
-    waiting = (status.get("state") or {}).get("waiting") or {}
+    state = status.get("state") or {}
+    if "running" in state:
+        return []
+    events = [event for event in events if not _is_past(event, events)]
+    waiting = state.get("waiting") or {}
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     if reason in _PULL:
         return [_pull_problem(pod, message, events, 2 if "BackOff" in reason else 1)]
@@ -58,6 +66,21 @@ def why_waiting(pod: Manifest, status: Mapping[str, Any], events: Sequence[PodEv
     if reason in _CREATE:
         return [_create_problem(name, message, _count(events, "Failed"))]
     return [problem for event in _newest_first(events) if (problem := _from_event(pod, event))][:1]
+
+
+def _is_past(event: PodEvent, events: Sequence[PodEvent]) -> bool:
+    """Whether it has succeeded since: events stay for an hour. What they tell of the same second came in the kubelet's order."""
+    later = [other for other in events if other.last_seen >= event.last_seen]
+    if event.reason in _BEFORE_IMAGES:
+        return any(other.reason in _FROM_IMAGES_ON for other in later)
+    if not _is_failed_pull(event) or not (image := _IMAGE.search(event.message)):
+        return False
+    pulled = [_IMAGE.search(other.message) for other in later if other.reason == "Pulled"]
+    return any(other["name"] == image["name"] for other in pulled if other)
+
+
+def _is_failed_pull(event: PodEvent) -> bool:
+    return event.reason == "Failed" and "pull" in event.message.lower()
 
 
 def _from_event(pod: Manifest, event: PodEvent) -> Problem | None:
@@ -73,7 +96,7 @@ def _from_event(pod: Manifest, event: PodEvent) -> Problem | None:
             count=event.count,
             pod=name,
         )
-    if event.reason == "Failed" and "pull" in event.message.lower():
+    if _is_failed_pull(event):
         return _pull_problem(pod, event.message, (event,), event.count)
     return None
 

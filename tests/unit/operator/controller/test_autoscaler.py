@@ -22,7 +22,7 @@ START = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 BUSY = Load(running=4, waiting=31)
 
 
-def service(version: int = 1, *, replicas: int = 1, uid: str = "cr", **spec: Any) -> dict[str, Any]:
+def service(version: int = 1, *, replicas: Any = 1, uid: str = "cr", **spec: Any) -> dict[str, Any]:
     rules = {"autoscaling": {"maxReplicas": 6}}
     return {**obj(version=version, uid=uid), "spec": {"replicas": replicas, **rules, **spec}}
 
@@ -110,6 +110,18 @@ async def test_a_write_in_between_is_looked_at_anew(world: World) -> None:
     world.server.refuses = None
 
     assert await world.look() == [4]
+
+
+async def test_a_bug_about_one_service_is_said_each_time_and_the_others_are_scaled(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = service(uid="odd", replicas="many")
+    world.store.observe(INFERENCE_SERVICES, {**odd, "metadata": {**odd["metadata"], "name": "a"}})
+
+    assert await world.look() == [4]
+    assert await world.look() == []
+    said = [record.exc_info for record in caplog.records if record.exc_info]
+    assert [bug and bug[0] for bug in said] == [ValueError, ValueError]
 
 
 @pytest.mark.parametrize("code", [0, 403, 500])

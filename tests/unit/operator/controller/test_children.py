@@ -217,6 +217,21 @@ async def test_a_child_is_recalled_though_no_watch_shows_it(children: Children, 
     assert server.asked == []
 
 
+@pytest.mark.parametrize("at", [7, 9], ids=["a watch told its end", "a comparison did not find it"])
+async def test_a_child_that_only_lost_its_label_is_recalled(children: Children, server: Server, at: int) -> None:
+    """It has ended for a watch by label, at its own version; the API server has it."""
+    children.store.observe(DEPLOYMENTS, live())
+    children.store.end(DEPLOYMENTS, ("ns", "mistral"), "d", at)
+    server.objects[DEPLOYMENTS] = live()
+
+    await children.recall(SERVICE, DEPLOYMENTS, "mistral")
+
+    assert children.store.get(DEPLOYMENTS, ("ns", "mistral")) == live()
+    children.store.end(DEPLOYMENTS, ("ns", "mistral"), "d", at)
+    await children.bring_about(SERVICE, [INTENT])
+    assert children.store.get(DEPLOYMENTS, ("ns", "mistral")) == live()
+
+
 async def test_what_was_not_there_a_moment_ago_is_not_asked_for_again(children: Children, server: Server) -> None:
     absent = await children.recall(SERVICE, DEPLOYMENTS, "mistral")
     assert server.asked == [DEPLOYMENTS]

@@ -1,4 +1,8 @@
+import asyncio
+import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -6,13 +10,19 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from fairlead_operator.controller.engines import ALARM, LONGEST_ANSWER, Engines, worth_asking
+from fairlead_operator.api.autoscaling import Autoscaling
+from fairlead_operator.controller.engines import ALARM, LONGEST_ANSWER, UNREADABLE, Engines, worth_asking
 from fairlead_operator.controller.kinds import PODS
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.store import Store
+from fairlead_operator.core.autoscale import Replica, decide
 from fairlead_operator.core.load import Load
 from fairlead_operator.core.seen import EngineState
+from fairlead_operator.core.status import build_status
+from unit.operator.builders import NOW, observed, ready, service, snapshot
 from unit.operator.controller.objects import child
 
 READY = [{"type": "Ready", "status": "True"}]
@@ -48,8 +58,6 @@ def test_an_autoscaled_pod_is_asked_for_ever() -> None:
 @pytest.fixture
 async def ask() -> AsyncIterator[Callable[[Any], Awaitable[tuple[Engines, list[Any]]]]]:
     """Asks a pod that answers `body`; returns the poller and whom it told."""
-    import asyncio  # noqa: PLC0415
-
     servers = []
 
     async def question(*bodies: Any) -> tuple[Engines, list[Any]]:
@@ -97,7 +105,21 @@ async def test_long_silence_is_told_once(ask: Callable[..., Awaitable[tuple[Engi
 
 @pytest.mark.parametrize(
     "body",
-    ["[" * 100_000, "x" * (LONGEST_ANSWER + 1), "not json", '{"version":2}', "[]", '{"version":1,"startedAt":"x"}'],
+    [
+        "[" * 100_000,
+        "x" * (LONGEST_ANSWER + 1),
+        "not json",
+        '{"version":2}',
+        "[]",
+        '{"version":1,"startedAt":"x"}',
+        '{"version":1,"startedAt":' + "9" * 400 + "}",
+        '{"version":1,"phase":"ready","inflight":{"running":1e999}}',
+        '{"version":1,"phase":"ready","inflight":{"running":NaN}}',
+        '{"version":1,"startup":{"loaded":1e999}}',
+        '{"version":1,"startup":[3]}',
+        '{"version":1,"engine":"vLLM"}',
+        '{"version":1,"model":{"name":"\\ud800"}}',
+    ],
 )
 async def test_nonsense_changes_nothing(ask: Callable[..., Awaitable[tuple[Engines, list[Any]]]], body: str) -> None:
     engines, told = await ask(body)
@@ -107,9 +129,66 @@ async def test_nonsense_changes_nothing(ask: Callable[..., Awaitable[tuple[Engin
     assert engines.metrics.engines_unreachable._value.get() == 1
 
 
-async def test_who_answers_in_time_is_known_and_nobody_else_is_waited_for() -> None:
-    import asyncio  # noqa: PLC0415
+NUMBERS = st.sampled_from([0, -1, 3, 2**31, 2**63, 10**400, 0.5, -1e300, 1e300, float("inf"), float("nan"), True])
+VALUES = NUMBERS | st.none() | st.text(max_size=3) | st.just("x" * 5000) | st.lists(st.integers(0, 9), max_size=2)
+STATES = st.fixed_dictionaries(
+    {"version": st.just(1), "phase": st.sampled_from(["ready", "loading"]) | VALUES},
+    optional={
+        "startedAt": VALUES,
+        "startup": VALUES | st.dictionaries(st.sampled_from(["imported", "loaded", "ready"]), VALUES),
+        "model": VALUES | st.dictionaries(st.sampled_from(["name", "parameters", "maxModelLen", "revision"]), VALUES),
+        "memory": VALUES | st.dictionaries(st.sampled_from(["weightsBytes", "kvCacheTokens", "maxConcurrency"]), VALUES),
+        "engine": VALUES | st.dictionaries(st.sampled_from(["version", "command"]), VALUES, min_size=1),
+        "effective": VALUES | st.fixed_dictionaries({"engine.maxNumSeqs": VALUES | st.fixed_dictionaries({"value": VALUES})}),
+        "inflight": VALUES
+        | st.dictionaries(st.sampled_from(["running", "waiting", "kvCacheUsagePercent", "idleSeconds"]), VALUES),
+    },
+)  # fmt: skip
 
+
+@given(STATES)
+@example({"version": 1, "phase": "ready", "inflight": {"running": 10**400, "waiting": 1}})
+@example({"version": 1, "phase": "loading", "startup": {"loaded": 10**400}, "engine": {"version": "0.33.0"}})
+@example({"version": 1, "phase": "x" * 5000, "engine": {"command": 3}})
+@example({"version": 1, "model": {"parameters": 10**400, "maxModelLen": 2**31}, "engine": {"version": "0.33.0"}})
+def test_whatever_a_pod_says_is_refused_or_can_be_told_and_scaled_on(body: dict[str, Any]) -> None:
+    try:
+        state = EngineState.from_json(json.loads(json.dumps(body)), NOW)
+    except UNREADABLE:
+        return
+
+    replicas = [Replica(ready=True, load=state.load)]
+    decide(Autoscaling.model_validate({"maxReplicas": 8}), 1, replicas, None, NOW)
+    seen = {"states": {"uid-mistral-0": state}}
+    pods = service(), ready()
+    build_status(snapshot(*pods, **seen), service().outcome, observed(*pods, **seen))
+
+
+async def test_a_bug_about_one_pod_is_said_each_time_and_the_others_are_asked(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Engines):
+        async def _fetch(self, session: aiohttp.ClientSession, pod: dict[str, Any]) -> EngineState:
+            if pod["metadata"]["name"] == "odd":
+                raise ZeroDivisionError
+            return ARRIVED
+
+    engines = Broken(Store(), Metrics(), lambda _: None, None)  # type: ignore[arg-type]
+    for name in ("even", "odd"):
+        engines.store.observe(PODS, {**pod(), "metadata": child(name, uid=name)["metadata"]})
+    asking = asyncio.create_task(engines.run())
+
+    await asyncio.wait([asking, asyncio.create_task(engines.polled.wait())], return_when=asyncio.FIRST_COMPLETED)
+
+    assert not asking.done()
+    asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking
+    assert engines.states == {"even": ARRIVED}
+    (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert said.exc_info
+    assert said.exc_info[0] is ZeroDivisionError
+
+
+async def test_who_answers_in_time_is_known_and_nobody_else_is_waited_for() -> None:
     async def state(request: web.Request) -> web.Response:
         if request.host.startswith("127.0.0.2"):
             await asyncio.sleep(60)

@@ -8,6 +8,7 @@ import asyncio
 import json
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -16,13 +17,16 @@ from fairlead_operator.controller import reconciler
 from fairlead_operator.controller.children import Children
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.hub import Hub
-from fairlead_operator.controller.kinds import INFERENCE_SERVICES, SERVICES, Kind
+from fairlead_operator.controller.kinds import CONTROLLER_REVISIONS, INFERENCE_SERVICES, SERVICES, Kind
 from fairlead_operator.controller.outcomes import ApiError
 from fairlead_operator.controller.planner import Planner
 from fairlead_operator.controller.reconciler import Reconciler, Report
 from fairlead_operator.controller.refusals import LASTS, TRIES, Refusals
 from fairlead_operator.controller.store import Store, place, uid
+from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.rejection import Rejection
+from fairlead_operator.core.resolve import Defaults
 from fairlead_operator.core.revisions import hash_of
 from fairlead_operator.core.transitions import Event
 from unit.operator.builders import DEFAULTS, NOW, service
@@ -81,9 +85,10 @@ class Beside:
 
     def __init__(self) -> None:
         self.states, self.progress, self.plans = dict[str, Any](), dict[str, Any](), dict[str, Any]()
+        self.verdict: Rejection | bool = True
 
-    async def judge(self, *_: Any) -> bool:
-        return True
+    async def judge(self, *_: Any) -> Rejection | bool:
+        return self.verdict
 
     async def gate(self, _: Any, intent: list[Manifest]) -> tuple[list[Manifest], None]:
         return intent, None
@@ -103,11 +108,12 @@ class World:
 
     def __init__(self) -> None:
         self.server, self.clock, self.store = Server(), Clock(), Store()
-        self.reconciler = self._operator()
+        self.beside: Any = Beside()
+        self.reconciler = self._operator(DEFAULTS)
         self.change(generation=1)
 
-    def _operator(self) -> Reconciler:
-        beside: Any = Beside()
+    def _operator(self, defaults: Defaults) -> Reconciler:
+        beside = self.beside
         return Reconciler(
             store=self.store,
             cluster=self.server,  # type: ignore[arg-type]
@@ -120,7 +126,7 @@ class World:
             planner=beside,
             recorder=self.server,  # type: ignore[arg-type]
             api_keys=beside,
-            defaults=DEFAULTS,
+            defaults=defaults,
             refusals=Refusals(self.clock),
             now=lambda: NOW,
         )
@@ -130,9 +136,25 @@ class World:
         raw = self.server.objects.get((service().raw["kind"], "mistral")) or service().raw
         self.store.observe(INFERENCE_SERVICES, self.server._kept({**raw, "metadata": {**raw["metadata"], **metadata}}))
 
-    def restart(self) -> None:
+    def ask(self, **spec: Any) -> None:
+        """The user changes the spec."""
+        known = self.store.get(INFERENCE_SERVICES, KEY)
+        assert known is not None
+        self.store.observe(INFERENCE_SERVICES, self.server._kept({**known, "spec": {**known["spec"], **spec}}))
+
+    def restart(self, defaults: Defaults = DEFAULTS) -> None:
         """Another operator takes over."""
-        self.reconciler = self._operator()
+        self.reconciler = self._operator(defaults)
+
+    def served(self) -> None:
+        """All that is wanted was Ready with the newest revision."""
+        revision = max(self.store.all(CONTROLLER_REVISIONS), key=lambda each: int(each["revision"]))
+        metadata = {**revision["metadata"], "annotations": {names.SERVED: "true"}}
+        self.store.observe(CONTROLLER_REVISIONS, self.server._kept({**revision, "metadata": metadata}))
+
+    def replicas(self) -> int:
+        """Of the Deployment."""
+        return int(self.server.objects["Deployment", "mistral"]["spec"]["replicas"])
 
     async def fail(self, times: int) -> None:
         """So many tries."""
@@ -220,17 +242,54 @@ async def test_what_else_changes_is_told_meanwhile(world: World, *, restarted: b
 
 async def test_a_spec_that_is_rejected_meanwhile_is_what_counts(world: World) -> None:
     await lasting(world)
-    raw = service().spec("engine", extraArgs=["--api-key=x"]).raw
     world.change(generation=2)
-    known = world.store.get(INFERENCE_SERVICES, KEY)
-    assert known is not None
-    world.store.observe(INFERENCE_SERVICES, world.server._kept({**known, "spec": raw["spec"]}))
+    world.ask(engine={"extraArgs": ["--api-key=x"]})
 
     report = await world.reconciler.reconcile(KEY)
 
     assert isinstance(report, Report)
     assert report.rejection is not None
     assert world.conditions()["UpToDate"] == "Unknown/NotAccepted"
+
+
+async def test_an_upgrade_judges_no_service_by_an_engine_that_its_pods_do_not_run(world: World) -> None:
+    world.ask(engine={"extraArgs": ["--gone"]})
+    await world.reconciler.reconcile(KEY)
+    world.restart(replace(DEFAULTS, engine_version="0.33"))
+
+    world.ask(replicas=3)
+    await world.reconciler.reconcile(KEY)
+
+    assert (world.conditions()["Accepted"], world.replicas()) == ("True/Valid", 3)
+    world.ask(engine={"extraArgs": ["--gone"], "seed": 1}, replicas=2)
+    await world.reconciler.reconcile(KEY)
+    assert (world.conditions()["Accepted"], world.replicas()) == ("False/UnknownEngineArgument", 3)
+
+
+async def test_what_has_served_fits_whatever_a_plan_says_later(world: World) -> None:
+    first, second = {"maxModelLen": 4096}, {"maxModelLen": 8192}
+    world.ask(engine=first)
+    await world.reconciler.reconcile(KEY)
+    world.beside.verdict = Rejection("DoesNotFit", "on no accelerator; change it", "spec.engine.maxModelLen")
+
+    world.ask(replicas=2)
+    await world.reconciler.reconcile(KEY)
+    assert (world.conditions()["Accepted"], world.replicas()) == ("False/DoesNotFit", 1), "not known to fit yet"
+
+    world.served()
+    await world.reconciler.reconcile(KEY)
+    assert (world.conditions()["Accepted"], world.replicas()) == ("True/Valid", 2)
+
+    world.ask(engine=second)
+    await world.reconciler.reconcile(KEY)
+    assert world.conditions()["Accepted"] == "False/DoesNotFit", "another spec is another matter"
+
+    world.beside.verdict = True
+    await world.reconciler.reconcile(KEY)
+    world.beside.verdict = Rejection("DoesNotFit", "on no accelerator; change it", "spec.engine.maxModelLen")
+    world.ask(engine=first, replicas=3)
+    await world.reconciler.reconcile(KEY)
+    assert (world.conditions()["Accepted"], world.replicas()) == ("False/DoesNotFit", 2), "and so is going back"
 
 
 @pytest.mark.parametrize("code", [404, 409, 500], ids=["the service is gone", "another has its name", "trouble"])

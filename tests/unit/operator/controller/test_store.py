@@ -68,6 +68,17 @@ def test_late_news_of_what_has_ended_brings_nothing_back() -> None:
     assert not store.end(PODS, PLACE, "other", 9)
 
 
+def test_what_the_api_server_has_has_not_ended() -> None:
+    store = Store()
+    store.end(PODS, PLACE, "c1", 7)
+
+    store.found(PODS, child(version=6))
+
+    assert store.version_at(PODS, PLACE) == 6
+    assert store.end(PODS, PLACE, "c1", 8)
+    assert not store.observe(PODS, child(version=8)), "and may end again"
+
+
 def test_not_all_ends_are_remembered() -> None:
     store = Store()
     for number in range(REMEMBERED + 1):

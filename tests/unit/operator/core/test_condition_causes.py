@@ -24,6 +24,13 @@ from unit.operator.builders import (
 )
 from unit.operator.core.stated import CLAIM, GPU, KEYS, KV, stated
 
+ENGINE_IMAGE = 'Pulling image "example.test/runtime:0.1.0"'
+NO_SECRET = event(
+    "FailedMount", 'MountVolume.SetUp failed for volume "api-keys" : secret "keys" not found', count=6, seconds_ago=60
+)
+NO_MODEL = event("Failed", 'Failed to pull image "example.test/mistral:7b": not found', count=3, seconds_ago=60)
+NO_SANDBOX = event("FailedCreatePodSandBox", 'no runtime for "nvidia" is configured', count=3, seconds_ago=60)
+
 
 def _events(*each: PodEvent) -> dict[str, object]:
     return {"events": each}
@@ -85,6 +92,16 @@ def _events(*each: PodEvent) -> dict[str, object]:
         pytest.param("Accepted", service(), waiting("CreateContainerConfigError", "couldn't find key url in Secret models/proxy"), {}, "False/SecretNotFound", id="a variable's key"),
         pytest.param("Accepted", KEYS, ready(), _events(event("FailedMount", 'MountVolume.SetUp failed for volume "api-keys" : secret "keys" not found')), "True/Valid", id="an old event of a pod that runs"),
         pytest.param("Accepted", service(), waiting("ContainerCreating"), _events(event("FailedMount", 'MountVolume.SetUp failed for volume "config" : configmap "mistral-x" not found')), "True/Valid", id="our own ConfigMap is on its way"),
+        pytest.param("Accepted", KEYS, waiting("ContainerCreating"), _events(NO_SECRET, event("Pulling", ENGINE_IMAGE, seconds_ago=50)), "True/Valid", id="the Secret came later, and now the image is pulled"),
+        pytest.param("Accepted", KEYS, waiting("ContainerCreating"), _events(NO_SECRET, event("Pulling", ENGINE_IMAGE, seconds_ago=60)), "True/Valid", id="events tell seconds: nothing is pulled before all is mounted"),
+        pytest.param("Accepted", KEYS, waiting("ContainerCreating"), _events(event("Pulled", ENGINE_IMAGE, seconds_ago=3000), NO_SECRET), "False/SecretNotFound", id="the Secret is gone since the container was created"),
+        pytest.param("Accepted", KEYS, crashed(exit_code=137), _events(NO_SECRET, event("Started", "Container started", seconds_ago=50)), "True/Valid", id="the Secret came later, and the container was killed later still"),
+        pytest.param("Accepted", KEYS, starting().ended_before(exit_code=137), _events(NO_SECRET), "True/Valid", id="the container runs, whatever was missing once"),
+        pytest.param("Scheduled", service(), waiting("ContainerCreating"), _events(NO_SANDBOX), "False/PodRejected", id="a node without that runtime"),
+        pytest.param("Scheduled", service(), waiting("ContainerCreating"), _events(NO_SANDBOX, event("Pulling", ENGINE_IMAGE, seconds_ago=50)), "True/AllScheduled", id="the node got that runtime"),
+        pytest.param("ModelAvailable", service(), waiting("ContainerCreating"), _events(NO_MODEL, event("Pulled", 'Successfully pulled image "example.test/mistral:7b" in 40s', seconds_ago=50), event("Pulling", ENGINE_IMAGE, seconds_ago=50)), "Unknown/Loading", id="the model's image came later"),
+        pytest.param("ModelAvailable", service(), waiting("ContainerCreating"), _events(NO_MODEL, event("Pulled", 'Container image "example.test/sidecar:7b" already present on machine', seconds_ago=50)), "False/ModelNotFound", id="another image came later"),
+        pytest.param("EngineHealthy", service().model("oci://example.test/of-a-longer-name-than-the-engine:7b"), waiting("ErrImagePull", f"failed to {ENGINE_IMAGE}: not found"), _events(event("Failed", 'Failed to pull image "example.test/of-a-longer-name-than-the-engine:7b": not found', seconds_ago=60), event("Pulled", 'Container image "example.test/of-a-longer-name-than-the-engine:7b" already present on machine', seconds_ago=50)), "False/ImagePullFailed", id="the model's image came later, the engine's does not"),
         pytest.param("Accepted", service(), crashed(record("UnknownEngineArgument")), {}, "False/UnknownEngineArgument", id="a flag that the engine does not know"),
         # Secured
         pytest.param("Secured", KEYS, ready(), {}, "True/APIKeyRequired", id="a key"),

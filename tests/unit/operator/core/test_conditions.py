@@ -31,7 +31,7 @@ from unit.operator.builders import (
     unscheduled,
     waiting,
 )
-from unit.operator.core.stated import CLAIM, GPU, KV, stated
+from unit.operator.core.stated import CLAIM, GPU, KEYS, KV, stated
 
 
 @pytest.mark.parametrize(
@@ -368,6 +368,57 @@ def test_reasons_of_false_conditions_are_in_the_table_or_only_say_on_its_way() -
     for pods in ([crashed(KV)], [starting()], [unscheduled(GPU)], [waiting("ErrImagePull", "x")], []):
         for verdict in conditions(observed(service(), *pods)).values():
             assert verdict.status != "False" or verdict.reason in calm | set(REASONS)
+
+
+@pytest.mark.parametrize(
+    ("pods", "expected"),
+    [
+        pytest.param([ready().of(KEYS)], "True/APIKeyRequired", id="every pod does"),
+        pytest.param([ready().old().of(service())], "False/NoAPIKey", id="the pods of the former spec go on"),
+        pytest.param(
+            [ready().old().of(service()), ready().of(KEYS, 1)], "False/NoAPIKey", id="one of the former spec goes on"
+        ),
+        pytest.param(
+            [ready().old().deleting().of(service()), ready().of(KEYS, 1)],
+            "True/APIKeyRequired",
+            id="that one is on its way out",
+        ),
+        pytest.param(
+            [unscheduled(GPU).old().of(service()), ready().of(KEYS, 1)],
+            "True/APIKeyRequired",
+            id="that one never ran",
+        ),
+        pytest.param([unscheduled(GPU).of(KEYS)], "True/APIKeyRequired", id="no pod runs, and those to come do"),
+    ],
+)
+def test_a_key_guards_the_port_once_every_pod_asks_for_it(pods: list[dict[str, Any]], expected: str) -> None:
+    assert stated(KEYS, *pods)["Secured"] == expected
+
+
+def test_who_needs_no_key_yet_is_named_with_the_cause() -> None:
+    open_still = ready().old().of(service())
+
+    held = conditions(observed(KEYS, open_still, live=service()))["Secured"]
+    refused = conditions(observed(KEYS.spec("engine", extraArgs=["--port=1"]), open_still, live=service()))["Secured"]
+    asleep = conditions(observed(KEYS.spec("engine", extraArgs=["--port=1"]), live=service()))["Secured"]
+
+    needless = "may use it, although the spec asks for a key; see condition"
+    assert (held.status, held.message) == ("False", f"whoever reaches pod mistral-0 {needless} UpToDate")
+    assert (refused.status, refused.message) == ("False", f"whoever reaches pod mistral-0 {needless} Accepted")
+    assert (asleep.status, asleep.message) == (
+        "False",
+        f"whoever reaches pods of Deployment mistral {needless} Accepted",
+    )
+
+
+def test_a_key_that_the_spec_no_longer_has_guards_the_port_as_long_as_pods_ask_for_it() -> None:
+    guarded = ready().old().of(KEYS)
+
+    secured = conditions(observed(service(), guarded, live=KEYS))["Secured"]
+
+    assert (secured.status, secured.reason) == ("True", "APIKeyRequired")
+    assert "new pods will ask for none" in secured.message
+    assert stated(service(), guarded, ready().of(service(), 1), live=KEYS)["Secured"] == "False/NoAPIKey"
 
 
 @pytest.mark.parametrize("phase", ["", "importing", "loading", "warming", "ready", "draining"])

@@ -22,6 +22,11 @@ from fairlead_operator.core.load import Load
         pytest.param({"phase": "loading", "inflight": {"running": 0, "waiting": 0}}, None, id="it does not serve yet"),
         pytest.param({"phase": "ready"}, None, id="it does not say"),
         pytest.param({"phase": "ready", "inflight": {"running": -5, "waiting": None}}, Load(0, 0), id="nonsense is 0"),
+        pytest.param(
+            {"phase": "ready", "inflight": {"running": 10**400, "waiting": 2**31}},
+            Load(2**31 - 1, 2**31 - 1),
+            id="no engine has more requests than Kubernetes can count",
+        ),
     ],
 )
 def test_load(body: dict[str, Any], expected: Load | None) -> None:

@@ -1,13 +1,16 @@
 """From the spec to what is built, or to a sentence."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fairlead_operator.api.pod import REQUIRED
+from fairlead_operator.api.v1alpha1 import InferenceService
+from fairlead_operator.core.fingerprint import fingerprint
 from fairlead_operator.core.rejection import Rejection, name_taken, refused_by_api_server
-from fairlead_operator.core.resolve import Defaults, resolve
+from fairlead_operator.core.resolve import Defaults, Resolved, resolve
 from fairlead_operator.core.source import Source, SourceKind, parse_source
 from unit.operator.builders import DEFAULTS, ServiceBuilder, service
 
@@ -164,6 +167,35 @@ def test_no_image_for_the_device_names_the_setting() -> None:
 
     assert isinstance(outcome, Rejection)
     assert "FAIRLEAD_RUNTIME_IMAGE_CPU" in outcome.message
+
+
+NEXT_RELEASE = replace(DEFAULTS, engine_version="0.32")
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        pytest.param(service().spec("engine", extraArgs=["--gone"]), "UnknownEngineArgument", id="an argument"),
+        pytest.param(service().spec("engine", kvCacheDtype="fp3"), "UnsupportedByEngine", id="a field's value"),
+    ],
+)
+def test_what_is_kept_for_a_spec_runs_no_other_engine_by_which_to_judge_it(asked: ServiceBuilder, reason: str) -> None:
+    former = asked.resolved.revision_name
+
+    kept = resolve(asked.raw, NEXT_RELEASE, {"mistral-of-another-spec", former})
+    changed = resolve(asked.spec("engine", seed=1).raw, NEXT_RELEASE, {former})
+
+    assert isinstance(kept, Resolved)
+    assert kept.revision_name == former
+    assert isinstance(changed, Rejection)
+    assert changed.reason == reason
+
+
+def test_what_may_never_be_passed_on_is_refused_whatever_is_kept() -> None:
+    asked = service().spec("engine", extraArgs=["--port=1"])
+    kept = f"mistral-{fingerprint(InferenceService.parse(asked.raw).spec, {})}"
+
+    assert isinstance(resolve(asked.raw, NEXT_RELEASE, {kept}), Rejection)
 
 
 @pytest.mark.parametrize(
