@@ -107,6 +107,13 @@ def application(engine: ScriptedEngine, reached: list[str]) -> FastAPI:
 
         return StreamingResponse(events(), media_type="text/event-stream")
 
+    @app.post("/v1/chat/completions")
+    async def gives_up(request: Request) -> None:
+        """As vLLM's with_cancellation: nothing is returned once the client has gone, and FastAPI makes `200 null` of it."""
+        engine.started.set()
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
     @app.post("/tokenize")
     async def fails() -> None:
         raise RuntimeError("by design")
