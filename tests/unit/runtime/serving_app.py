@@ -23,7 +23,7 @@ from fairlead_runtime.metrics import Metrics
 from fairlead_runtime.queue_limit import QueueLimit
 from fairlead_runtime.rate_limit import RateLimiter
 from fairlead_runtime.refusals import bad_request
-from fairlead_runtime.uvicorn_server import Server
+from fairlead_runtime.uvicorn_server import Server, http
 
 
 @dataclass
@@ -154,7 +154,7 @@ async def serving(
         body_limit=body_limit,
     )
     config = uvicorn.Config(
-        guard, host="127.0.0.1", port=0, log_level="critical", ws="none", timeout_graceful_shutdown=2
+        guard, host="127.0.0.1", port=0, http=http(), log_level="critical", ws="none", timeout_graceful_shutdown=2
     )
     server = Server(config)
     running = asyncio.create_task(server.serve())
