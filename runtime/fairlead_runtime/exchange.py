@@ -64,7 +64,7 @@ class Exchange:
         self._body_read = False
         self._event_stream = False
         self._finished = False
-        #: The status sent, or None while nothing was.
+        #: The status sent, or None while nothing was; None for ever once the client has left without one.
         self.status: int | None = None
         #: The client went away before its response was complete.
         self.client_left = False
@@ -197,7 +197,9 @@ class Exchange:
             self._event_stream = any(
                 name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers
             )
-            self.status = message["status"]
+            if not self.client_left:
+                # What vLLM answers a client that has gone is `200 null`: it reaches nobody, and was no success.
+                self.status = message["status"]
             message = {**message, "headers": headers}
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             self._finished = True

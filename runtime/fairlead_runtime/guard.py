@@ -11,6 +11,8 @@ import time
 import uuid
 from collections.abc import Mapping
 
+from starlette.requests import ClientDisconnect
+
 from fairlead_runtime.drain import RETRY_AFTER_SECONDS, Admission, Client, Gate, stopping
 from fairlead_runtime.exchange import CLIENT_CLOSED_REQUEST, Application, Exchange, Receive, Scope, Send, too_large
 from fairlead_runtime.guard_routes import GENERATING, HEALTH, OTHER, allowed_method
@@ -157,7 +159,9 @@ class Guard:
             await exchange.run(
                 self._application, scope, deadline=deadline, late=Refusal(504, message, "deadline_exceeded")
             )
-        except Exception:
+        except Exception as error:
+            if exchange.client_left and isinstance(error, ClientDisconnect):
+                return  # it broke off while it sent its body: nobody failed, and nobody waits for a word
             if exchange.status is not None:
                 raise  # the server logs it and cuts the connection
             logger.exception("%s %s failed", scope["method"], scope["path"])

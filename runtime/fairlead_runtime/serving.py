@@ -41,7 +41,7 @@ from fairlead_runtime.rate_limit import RateLimiter
 from fairlead_runtime.refusals import Refusal
 from fairlead_runtime.startup import Step
 from fairlead_runtime.text_engine import VllmTextEngine
-from fairlead_runtime.uvicorn_server import Server
+from fairlead_runtime.uvicorn_server import Server, http
 from fairlead_runtime.warmup import warm_up
 from fairlead_runtime.watchdog import Engine, Thresholds, Watchdog
 
@@ -212,6 +212,7 @@ class Service:
         )
         config = uvicorn.Config(
             guard,
+            http=http(),
             lifespan="on",
             log_level=self.args.uvicorn_log_level,
             access_log=not self.args.disable_uvicorn_access_log,

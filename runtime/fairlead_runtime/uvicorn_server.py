@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import socket
@@ -11,6 +12,8 @@ from typing import Any
 import uvicorn
 
 from fairlead_runtime.drain import HAND_OVER_SECONDS, Client
+
+logger = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
@@ -41,6 +44,19 @@ class Server(uvicorn.Server):
                 connection.timeout_keep_alive = HAND_OVER_SECONDS
                 left.add(connection.client)
         return left
+
+
+def http() -> Any:
+    """uvicorn.Config's `http`: with limits to request heads, or uvicorn's own choice where its httptools protocol is another or missing.
+
+    That choice is h11 then, which limits a head's size by itself.
+    """
+    try:
+        from fairlead_runtime.request_heads import BoundedHttp  # noqa: PLC0415 - see above
+    except ImportError as error:
+        logger.warning("The limits to request heads are uvicorn's own: %s", error)
+        return "auto"
+    return BoundedHttp
 
 
 def _ended(transport: asyncio.Transport) -> bool:

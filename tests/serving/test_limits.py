@@ -1,13 +1,14 @@
 """The limits of the serving port under a burst, over real sockets."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from serving.client import Answer, once, says
+from serving.client import PATIENCE, Answer, once, says
 from serving.process import running
 
 BURST = 2000
@@ -80,3 +81,24 @@ def test_a_rate_lets_its_burst_through_and_tells_the_rest_when_to_come_back(tmp_
         assert found.keys() == {(200, "", None), (429, "rate_limit_exceeded", "1")}
         assert 50 <= found[(200, "", None)] <= 55
         assert runtime.managed("/readyz")[0] == 200
+
+
+async def without_end(port: int) -> bytes:
+    """What is answered to a head that goes on until somebody says something."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = asyncio.create_task(reader.read())
+    writer.write(b"GET / HTTP/1.1\r\na: ")
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(PATIENCE):
+            while not answer.done():
+                writer.write(b"a" * 65_536)
+                await writer.drain()
+                await asyncio.sleep(0)
+    writer.close()
+    return await answer
+
+
+def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path) as runtime:
+        assert uvloop.run(without_end(runtime.port)).startswith(b"HTTP/1.1 431 ")
+        assert outcomes(uvloop.run(at_once(runtime.port, 5, max_tokens=1))) == {(200, "", None): 5}

@@ -23,7 +23,7 @@ from fairlead_runtime.metrics import Metrics
 from fairlead_runtime.queue_limit import QueueLimit
 from fairlead_runtime.rate_limit import RateLimiter
 from fairlead_runtime.refusals import bad_request
-from fairlead_runtime.uvicorn_server import Server
+from fairlead_runtime.uvicorn_server import Server, http
 
 
 @dataclass
@@ -107,6 +107,13 @@ def application(engine: ScriptedEngine, reached: list[str]) -> FastAPI:
 
         return StreamingResponse(events(), media_type="text/event-stream")
 
+    @app.post("/v1/chat/completions")
+    async def gives_up(request: Request) -> None:
+        """As vLLM's with_cancellation: nothing is returned once the client has gone, and FastAPI makes `200 null` of it."""
+        engine.started.set()
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
     @app.post("/tokenize")
     async def fails() -> None:
         raise RuntimeError("by design")
@@ -147,7 +154,7 @@ async def serving(
         body_limit=body_limit,
     )
     config = uvicorn.Config(
-        guard, host="127.0.0.1", port=0, log_level="critical", ws="none", timeout_graceful_shutdown=2
+        guard, host="127.0.0.1", port=0, http=http(), log_level="critical", ws="none", timeout_graceful_shutdown=2
     )
     server = Server(config)
     running = asyncio.create_task(server.serve())

@@ -13,11 +13,21 @@ from fairlead_runtime.drain import Admission
 from fairlead_runtime.exchange import Exchange
 from fairlead_runtime.guard_routes import ROUTES
 from fairlead_runtime.refusals import Refusal
-from unit.runtime.serving_app import ScriptedEngine, application, serving
+from unit.runtime.serving_app import Port, ScriptedEngine, application, serving
 
 KEY = {"Authorization": "Bearer sesame"}
 PROMPT = {"prompt": "open the door"}
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH")
+
+
+def codes(port: Port) -> dict[tuple[str, str], float]:
+    """What was counted, by route and status."""
+    return {
+        (sample.labels["route"], sample.labels["code"]): sample.value
+        for metric in port.metrics.requests.collect()
+        for sample in metric.samples
+        if sample.name == "fairlead_requests_total"
+    }
 
 
 @pytest.fixture
@@ -236,6 +246,39 @@ async def test_a_client_that_leaves_is_counted_and_frees_the_engine() -> None:
         await asyncio.wait_for(port.engine.aborted.wait(), 5)
         await asyncio.wait_for(port.gate.emptied(), 5)
         assert port.sample("fairlead_aborted_requests_total", reason="client") == 1
+
+
+async def test_what_is_answered_after_the_client_left_is_no_success() -> None:
+    async with serving() as port:
+        request = asyncio.create_task(port.client.post("/v1/chat/completions", json={}))
+        await asyncio.wait_for(port.engine.started.wait(), 5)
+        request.cancel()
+
+        await asyncio.wait_for(port.gate.emptied(), 5)
+        assert codes(port) == {("/v1/chat/completions", "499"): 1}
+        assert port.sample("fairlead_aborted_requests_total", reason="client") == 1
+
+
+@pytest.mark.parametrize("path", ["/generate", "/generate/batch"])
+async def test_a_client_that_breaks_off_in_its_body_is_nobodys_failure(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    came = iter([{"type": "http.request", "body": b'[{"prompt"', "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(came)
+
+    async def send(_: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b""}
+    async with serving() as port:
+        # What comes out of the guard is logged with its stack.
+        await port.guard(scope, receive, send)
+
+        assert codes(port) == {(path, "499"): 1}
+        assert port.sample("fairlead_aborted_requests_total", reason="client") == 1
+        assert [record for record in caplog.records if record.name.startswith("fairlead")] == []
 
 
 async def test_a_stream_is_not_buffered() -> None:
