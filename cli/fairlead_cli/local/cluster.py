@@ -85,7 +85,8 @@ def status() -> Status:
     """What runs now; changes nothing."""
     runs = _daemons().running()
     alive = {name: name in runs for name in COMPONENTS}
-    return Status(alive, alive["kube-apiserver"] and _node_is_ready())
+    kubectl = binaries.at_hand("kubectl") if alive["kube-apiserver"] else None
+    return Status(alive, kubectl is not None and _node_is_ready(kubectl))
 
 
 def up(progress: Progress = silent) -> Cluster:
@@ -179,7 +180,7 @@ def _start(programs: dict[str, Path], progress: Progress) -> None:
     daemons.start("kube-scheduler", components.kube_scheduler(programs["kube-scheduler"], settings))
     progress("starting the node")
     _start_node(programs, settings, pki, daemons, progress)
-    daemons.wait_until("kubelet", _node_is_ready, START_TIMEOUT, progress)
+    daemons.wait_until("kubelet", lambda: _node_is_ready(programs["kubectl"]), START_TIMEOUT, progress)
     daemons.wait_until("coredns", _dns_is_ready, START_TIMEOUT, progress)
 
 
@@ -226,8 +227,7 @@ def _start_node(
     daemons.start("coredns", [str(programs["coredns"]), "-conf", str(directory / "Corefile")], environment)
 
 
-def _node_is_ready() -> bool:
-    kubectl = binaries.folder() / "kubectl"
+def _node_is_ready(kubectl: Path) -> bool:
     command = (str(kubectl), "--kubeconfig", str(_settings().kubeconfig(ADMIN)), "--request-timeout=5s")
     asked = call(*command, "get", "node", node.NAME, "-o", "json")
     if asked.returncode:

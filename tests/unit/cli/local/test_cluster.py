@@ -80,10 +80,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         return effect
 
     monkeypatch.setattr(cluster, "_daemons", lambda: here)
-    monkeypatch.setattr(cluster, "_node_is_ready", lambda: here.ready)
+    monkeypatch.setattr(cluster, "_node_is_ready", lambda _kubectl: here.ready)
     monkeypatch.setattr(cluster, "_start", here.start)
     monkeypatch.setattr(neighbours, "refuse", here.refuse)
     monkeypatch.setattr(machine, "prepare", noted("prepare the machine"))
+    monkeypatch.setattr(binaries, "at_hand", lambda name: Path("/usr/local/bin") / name)
     monkeypatch.setattr(binaries, "ensure", noted("build programs", {}))
     monkeypatch.setattr(containers, "end", noted("end containers"))
     monkeypatch.setattr(mounts, "clear", noted("unmount and delete"))
@@ -239,3 +240,21 @@ def test_status(here: Machine, dead: str, node_ready: bool, running: bool) -> No
 
     assert seen == Status({name: name != dead for name in cluster.COMPONENTS}, node_ready)
     assert seen.running is running
+
+
+@pytest.mark.parametrize("kubectl", [Path("/somewhere/else/kubectl"), None])
+def test_the_node_is_asked_by_the_kubectl_at_hand_and_without_one_it_is_not(
+    here: Machine, monkeypatch: pytest.MonkeyPatch, kubectl: Path | None
+) -> None:
+    cluster.up()
+    asked: list[Path] = []
+
+    def ready(program: Path) -> bool:
+        asked.append(program)
+        return True
+
+    monkeypatch.setattr(binaries, "at_hand", lambda _name: kubectl)
+    monkeypatch.setattr(cluster, "_node_is_ready", ready)
+
+    assert cluster.status().running is (kubectl is not None)
+    assert asked == ([kubectl] if kubectl else [])
