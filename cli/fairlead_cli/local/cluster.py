@@ -30,7 +30,7 @@ from fairlead_cli.local import (
 from fairlead_cli.local.call import call
 from fairlead_cli.local.components import LOOPBACK, ControlPlaneSettings, Ports
 from fairlead_cli.local.credentials import ADMIN, PROXY, Credentials
-from fairlead_cli.local.daemons import Daemons
+from fairlead_cli.local.daemons import ENVIRONMENT, Daemons
 from fairlead_cli.local.errors import MachineUnfit, StartFailed, StopFailed
 from fairlead_cli.local.lock import held
 from fairlead_cli.local.node import Places
@@ -203,7 +203,7 @@ def _start_node(
     pair = pki.node(node.NAME, [node.ADDRESS])
     kubelet = pki.kubeconfig_of(settings.kubeconfig("kubelet"), settings.server, user, pair)
 
-    environment = {"PATH": f"{spots.programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    environment = {"PATH": f"{spots.programs}:{ENVIRONMENT['PATH']}"}
     directory = spots.directory
     daemons.start(
         "containerd", [str(programs["containerd"]), "--config", str(directory / "containerd.toml")], environment

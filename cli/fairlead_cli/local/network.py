@@ -21,7 +21,7 @@ _COMMENT = ("-m", "comment", "--comment", COMMENT)
 RULES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("filter", "FORWARD", ("-s", node.POD_CIDR, *_COMMENT, "-j", "ACCEPT")),
     ("filter", "FORWARD", ("-d", node.POD_CIDR, *_COMMENT, "-j", "ACCEPT")),
-    ("nat", "POSTROUTING", ("-s", node.POD_CIDR, "!", "-d", "10.96.0.0/14", *_COMMENT, "-j", "MASQUERADE")),
+    ("nat", "POSTROUTING", ("-s", node.POD_CIDR, "!", "-d", node.NETWORK, *_COMMENT, "-j", "MASQUERADE")),
 )
 CHAINS_OF_KUBERNETES = "KUBE-"
 FAMILIES = ("iptables", "ip6tables")
