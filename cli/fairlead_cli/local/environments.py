@@ -6,15 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uv import find_uv_bin
-
 from fairlead_cli.local import paths
-from fairlead_cli.local.errors import BuildFailed
+from fairlead_cli.local.errors import BuildFailed, MachineUnfit
 from fairlead_cli.local.progress import Progress, silent
 
 
 def python(kind: str, lock: Path, what: str, *, excluded: Sequence[str] = (), progress: Progress = silent) -> Path:
-    """The interpreter of the environment `kind` for this lock file; `what` is said when it has to be made. Raises BuildFailed.
+    """The interpreter of the environment `kind` for this lock file; `what` is said when it has to be made. Raises BuildFailed, MachineUnfit.
 
     `excluded` are packages of the lock file that are left out.
     """
@@ -37,7 +35,19 @@ def python(kind: str, lock: Path, what: str, *, excluded: Sequence[str] = (), pr
     return interpreter
 
 
+def uv() -> str:
+    """The program that installs packages. Raises MachineUnfit where there is none: it comes with `make`, not with the extra `cli`."""
+    try:
+        # Here, because most commands have no use for it and all of them must start without.
+        from uv import find_uv_bin  # noqa: PLC0415
+    except ImportError as error:
+        raise MachineUnfit(
+            f"packages are installed by uv, which is missing: {sys.executable} -m pip install uv"
+        ) from error
+    return find_uv_bin()
+
+
 def _uv(*arguments: str) -> None:
-    done = subprocess.run([find_uv_bin(), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([uv(), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildFailed(f"uv {' '.join(arguments)} failed:\n{done.stderr.strip()[-2000:]}")
