@@ -11,7 +11,7 @@ from fairlead_cli.local.programs import PROGRAMS
 
 #: Stands in for the compiler: writes down what it was asked for and makes the output file.
 GO = """#!/bin/sh
-[ "$1" = version ] && { echo "go version go1.26.1 linux/amd64"; exit 0; }
+[ "$1" = version ] && { echo "go version go1.99.0 linux/amd64"; exit 0; }
 echo "$*" >> "$CALLS"
 [ -n "$BROKEN" ] && { echo "undefined: everything"; exit 1; }
 while [ "$1" != -o ]; do shift; done
