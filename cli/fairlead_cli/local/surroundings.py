@@ -1,4 +1,4 @@
-"""What programs get of the caller's environment when they speak to the cluster: everything but its proxies.
+"""What programs get of the caller's environment: a whole PATH, and, if they speak to the cluster, no proxy.
 
 A proxy leads out of this machine. Downloads and builds go by it; no proxy reaches the addresses of the cluster.
 """
@@ -11,11 +11,24 @@ from contextlib import contextmanager
 #: In lower case; each is read in upper case as well.
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 EXCEPTIONS = ("NO_PROXY", "no_proxy")
+#: Where ip and iptables are, and what apt-get's dpkg calls.
+SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+def search_path() -> str:
+    """PATH with the folders of root's programs, which a plain `su` leaves out."""
+    there = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join([*there, *(folder for folder in SBIN if folder not in there)])
+
+
+def whole() -> dict[str, str]:
+    """For a program that may need the network."""
+    return os.environ | {"PATH": search_path()}
 
 
 def direct() -> dict[str, str]:
     """For a program that speaks to the cluster, or to nobody."""
-    return {name: value for name, value in os.environ.items() if not _is_proxy(name)}
+    return {name: value for name, value in whole().items() if not _is_proxy(name)}
 
 
 @contextmanager

@@ -35,6 +35,12 @@ def test_a_program_of_this_machine_is_told_of_no_proxy_and_of_all_else(monkeypat
     assert not [line for line in printed if line.split("=")[0] in NAMES]
 
 
+def test_a_program_of_this_machine_finds_those_that_only_root_has_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin:/usr/sbin")
+
+    assert call("sh", "-c", 'echo "$PATH"').stdout.strip() == "/usr/bin:/bin:/usr/sbin:/usr/local/sbin:/sbin"
+
+
 @pytest.mark.usefixtures("proxies")
 def test_they_are_put_aside_for_a_while_and_are_there_again_after_it() -> None:
     with surroundings.without_proxies():
