@@ -6,6 +6,7 @@
 import json
 import os
 import subprocess
+import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,9 @@ COMPONENTS = (
 PROGRAMS = (*COMPONENTS, "containerd-shim-runc-v2", "runc", "ctr", "ptp", "host-local", "pause", "kubectl")
 #: Seconds for one component, with compilers or image builds beside it.
 START_TIMEOUT = 120.0
+#: Seconds for the node of a cluster all of whose programs run: on a busy machine, or one that was just woken, it is not ready at once.
+PATIENCE = 60.0
+POLL = 1.0
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def up(progress: Progress = silent) -> Cluster:
     machine.prepare(machine.NODE, progress=progress)
     with _locked(progress):
         _only_ours()
-        if status().running:
+        if _lives(progress):
             return _cluster()
         _down(progress)
         neighbours.refuse([*_settings().listeners, *node.LISTENERS])
@@ -116,6 +120,22 @@ def down(progress: Progress = silent) -> None:
     with _locked(progress):
         _only_ours()
         _down(progress)
+
+
+def _lives(progress: Progress) -> bool:
+    """Whether it runs, or does so within PATIENCE: only what is dead may be taken down."""
+    seen = status()
+    if seen.running or not all(seen.components.values()):
+        return seen.running
+    if binaries.at_hand("kubectl") is None:
+        # It was started by one that is not on PATH any more.
+        binaries.ensure("kubectl", progress=progress)
+    deadline = time.monotonic() + PATIENCE
+    with step("waiting for the node of the cluster that runs", progress):
+        while all(seen.components.values()) and not seen.running and time.monotonic() < deadline:
+            time.sleep(POLL)
+            seen = status()
+    return seen.running
 
 
 def _locked(progress: Progress) -> AbstractContextManager[None]:

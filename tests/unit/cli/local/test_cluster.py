@@ -163,6 +163,43 @@ def test_up_on_a_half_dead_cluster_takes_it_down_before_it_looks_around(here: Ma
     assert cluster.status().running
 
 
+@pytest.mark.parametrize(
+    ("probes", "kept"),
+    [
+        pytest.param([False, False, True], True, id="one that is late to answer is kept"),
+        pytest.param([False], False, id="one that never answers is not"),
+    ],
+)
+def test_up_waits_for_the_node_of_a_cluster_all_of_whose_programs_run(
+    here: Machine, monkeypatch: pytest.MonkeyPatch, probes: list[bool], *, kept: bool
+) -> None:
+    cluster.up()
+    here.did.clear()
+    monkeypatch.setattr(cluster, "POLL", 0.0)
+    monkeypatch.setattr(cluster, "PATIENCE", 60.0 if kept else 0.0)
+    monkeypatch.setattr(cluster, "_node_is_ready", lambda _kubectl: probes.pop(0) if len(probes) > 1 else probes[0])
+
+    cluster.up()
+
+    assert ("stop kubelet" not in here.did) is kept
+    assert ("start" not in here.did) is kept
+
+
+def test_up_gets_a_kubectl_to_ask_a_cluster_that_runs_where_its_own_is_gone(
+    here: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.up()
+    here.did.clear()
+    monkeypatch.setattr(cluster, "POLL", 0.0)
+    monkeypatch.setattr(
+        binaries, "at_hand", lambda name: Path("/built") / name if "build programs" in here.did else None
+    )
+
+    cluster.up()
+
+    assert here.did == ["prepare the machine", "build programs"]
+
+
 def test_a_start_that_fails_is_undone(here: Machine) -> None:
     here.breaks_at = "start"
 
