@@ -24,6 +24,7 @@ class Store:
         self.driver = "vfs" if _on_overlay(folder) else "overlay"
         self._environment = {
             **surroundings.whole(),
+            **paths.caches(),
             "STORAGE_DRIVER": self.driver,
             "BUILDAH_ISOLATION": "chroot",
             # https://reproducible-builds.org/specs/source-date-epoch/: passwd writes it where it would write today's date.

