@@ -86,7 +86,8 @@ def running() -> Cluster:
 
 
 def status() -> Status:
-    """What runs now; changes nothing."""
+    """What runs now; changes nothing. Raises MachineUnfit where only root can tell."""
+    _root_for("see it")
     runs = _daemons().running()
     alive = {name: name in runs for name in COMPONENTS}
     kubectl = binaries.at_hand("kubectl") if alive["kube-apiserver"] else None
@@ -113,13 +114,24 @@ def up(progress: Progress = silent) -> Cluster:
 
 def down(progress: Progress = silent) -> None:
     """Stop everything and take away every trace but the cache. Nothing happens where nothing is. Raises LocalError."""
+    _root_for("stop it")
     if claim.read() is None and not _daemons().running():
         return
-    if os.geteuid() != 0:
-        raise MachineUnfit("the cluster runs as root, and only root can stop it: run the same command with sudo")
     with _locked(progress):
         _only_ours()
         _down(progress)
+
+
+def _root_for(what: str) -> None:
+    """Raise MachineUnfit where a cluster is, or may be, and this is not root: others do not see its programs."""
+    if os.geteuid() == 0:
+        return
+    try:
+        there = claim.read() is not None
+    except PermissionError:
+        there = True
+    if there:
+        raise MachineUnfit(f"the local cluster runs as root, and only root can {what}: run the same command with sudo")
 
 
 def _lives(progress: Progress) -> bool:

@@ -21,7 +21,6 @@ from fairlead_cli.local import (
 )
 from fairlead_cli.local.cluster import Status
 from fairlead_cli.local.errors import MachineUnfit, StartFailed, StopFailed
-from fairlead_cli.local.progress import silent
 
 
 class Machine:
@@ -253,12 +252,38 @@ def test_a_cluster_of_another_folder_is_named_and_left_alone(
     assert [what for what in here.did if what != "prepare the machine"] == []
 
 
-def test_only_root_can_stop_it(here: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [pytest.param(cluster.down, "stop it", id="down"), pytest.param(cluster.status, "see it", id="status")],
+)
+@pytest.mark.parametrize("readable", [pytest.param(True, id="the claim is read"), pytest.param(False, id="it is not")])
+def test_others_than_root_are_told_that_only_root_can(
+    here: Machine, monkeypatch: pytest.MonkeyPatch, command: Callable[[], object], what: str, *, readable: bool
+) -> None:
     cluster.up()
+    here.did.clear()
+    here.runs = []
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    if not readable:
+        monkeypatch.setattr(claim, "read", forbidden)
+
+    with pytest.raises(MachineUnfit, match=f"only root can {what}.*sudo"):
+        command()
+
+    assert here.did == []
+
+
+def forbidden() -> None:
+    raise PermissionError
+
+
+def test_where_no_cluster_is_others_than_root_are_told_that(here: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    with pytest.raises(MachineUnfit, match="sudo"):
-        cluster.down(silent)
+    assert not cluster.status().running
+    cluster.down()
+
+    assert here.did == []
 
 
 @pytest.mark.parametrize(
