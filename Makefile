@@ -79,5 +79,6 @@ lock: .venv/.ready ## Pin all dependencies anew, from pyproject.toml
 	@$(BIN)/python locks/lock.py
 
 clean: ## Stop the local cluster and remove the environment of this checkout; the cache in ~/.cache/fairlead stays
-	@if [ -x $(BIN)/fairlead ]; then $(BIN)/fairlead cluster down; fi
+	@if $(BIN)/python -c 'import fairlead_cli.__main__' 2>/dev/null; then $(BIN)/python -m fairlead_cli cluster down; \
+	elif [ -e .venv ]; then echo "no cluster was stopped, for .venv is broken; if one runs: make .venv/.ready && .venv/bin/fairlead cluster down"; fi
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist site

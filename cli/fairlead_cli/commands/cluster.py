@@ -5,6 +5,7 @@ import sys
 import click
 
 from fairlead_cli.local import cluster as local
+from fairlead_cli.local import node, surroundings
 
 
 @click.group()
@@ -17,6 +18,8 @@ def up() -> None:
     """Start it, unless it runs; what is missing is built or installed first."""
     running = local.up(click.echo)
     click.echo(f"running\n  export KUBECONFIG={running.kubeconfig}")
+    if told := surroundings.exemption(node.NETWORK):
+        click.echo(f"  {told}   # no proxy leads to the cluster")
 
 
 @cluster.command()

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from fairlead_cli.demo import broken, questions, view
 from fairlead_cli.demo.kubectl import Kubectl
-from fairlead_cli.local import stack
+from fairlead_cli.local import node, stack, surroundings
 from fairlead_cli.local.progress import step
 from fairlead_cli.local.stack import ROOT
 
@@ -80,10 +80,12 @@ def scale(console: Console, kubectl: Kubectl) -> None:
 
 def what_next(console: Console, kubectl: Kubectl) -> None:
     """How to go on from here."""
+    told = surroundings.exemption(node.NETWORK)
+    past_the_proxy = f"\n  {told}   # no proxy leads to the cluster" if told else ""
     console.print(
         f"""
 Try next:
-  export KUBECONFIG={shlex.quote(str(kubectl.kubeconfig))}
+  export KUBECONFIG={shlex.quote(str(kubectl.kubeconfig))}{past_the_proxy}
   export PATH="$PATH":{shlex.quote(str(kubectl.program.parent))}   # the kubectl that was built, where there is no other
   kubectl get infs {NAME}
   kubectl explain infs.spec.engine

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from fairlead_cli.demo import questions, view
 from fairlead_cli.demo.kubectl import Kubectl
+from fairlead_cli.local import surroundings
 from fairlead_cli.local.errors import LocalError
 from fairlead_cli.why import asking, telling
 from fairlead_cli.why.gathering import gather
@@ -51,6 +52,7 @@ def cure_it(console: Console, kubectl: Kubectl, name: str, seconds: float) -> No
 def _story(kubectl: Kubectl, name: str) -> Story:
     reader = asking.Kubectl(str(kubectl.program), (f"--kubeconfig={kubectl.kubeconfig}",))
     try:
-        return tell(gather(reader, name, lambda: datetime.now(UTC)))
+        with surroundings.without_proxies():
+            return tell(gather(reader, name, lambda: datetime.now(UTC)))
     except asking.UnansweredError as refusal:
         raise NoCure(f"fairlead why {name} cannot be answered: {refusal}") from refusal

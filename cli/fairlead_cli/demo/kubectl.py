@@ -1,13 +1,13 @@
 """kubectl against one cluster: the demo does what its user would do, with the same command lines."""
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fairlead_cli.local import surroundings
 from fairlead_cli.local.errors import LocalError
 
 
@@ -25,7 +25,7 @@ class Kubectl:
     @property
     def environment(self) -> dict[str, str]:
         """For other programs that talk to the same cluster, such as helm."""
-        return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        return {**surroundings.direct(), "KUBECONFIG": str(self.kubeconfig)}
 
     def run(self, *arguments: str, given: str | None = None) -> str:
         """What the command prints. Raises KubectlFailed."""

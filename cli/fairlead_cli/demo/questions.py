@@ -1,11 +1,15 @@
 """What the demo asks the model, and what it reads off the pod: plain HTTP, as any client would."""
 
 import json
+from http.client import HTTPException
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
+
+from fairlead_cli.local.errors import LocalError
 
 #: Seconds for one answer of a small model on two cores.
 ANSWER_WITHIN = 120
+METRICS_WITHIN = 10
 #: The metrics that the demo shows; a pod has many more.
 METRICS = (
     "vllm:generation_tokens_total",
@@ -14,13 +18,28 @@ METRICS = (
     "fairlead_requests_total",
     "fairlead_startup_phase_seconds",
 )
+#: The cluster is on this machine: no proxy that is set here leads to it.
+_OPENER = build_opener(ProxyHandler({}))
+
+
+class NoAnswer(LocalError):  # noqa: N818
+    """A pod that is Ready was asked and did not answer."""
+
+
+def ask(url: str, seconds: float, body: dict[str, Any] | None = None) -> str:
+    """The text of an answer, to a JSON question if there is a body. Raises NoAnswer."""
+    question = json.dumps(body).encode() if body else None
+    request = Request(url, question, {"Content-Type": "application/json"})  # noqa: S310  our own cluster's address
+    try:
+        with _OPENER.open(request, timeout=seconds) as answer:
+            return str(answer.read().decode())
+    except (OSError, HTTPException) as error:  # refusals by status are OSErrors too
+        raise NoAnswer(f"{url} gave no answer: {error}\nSee: fairlead why") from error
 
 
 def post(url: str, body: dict[str, Any]) -> Any:
-    """The JSON answer to a JSON question. Raises urllib.error.URLError."""
-    request = Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
-    with urlopen(request, timeout=ANSWER_WITHIN) as answer:  # noqa: S310  our own cluster's address
-        return json.load(answer)
+    """The JSON answer to a JSON question. Raises NoAnswer."""
+    return json.loads(ask(url, ANSWER_WITHIN, body))
 
 
 def chat(address: str, model: str, question: str) -> str:
@@ -36,7 +55,5 @@ def generate(address: str, prompt: str) -> dict[str, Any]:
 
 
 def metrics(address: str) -> list[str]:
-    """The lines of the pod's /metrics that the demo shows."""
-    with urlopen(f"{address}/metrics", timeout=10) as answer:  # noqa: S310  our own cluster's address
-        lines = answer.read().decode().splitlines()
-    return [line for line in lines if line.startswith(METRICS)]
+    """The lines of the pod's /metrics that the demo shows. Raises NoAnswer."""
+    return [line for line in ask(f"{address}/metrics", METRICS_WITHIN).splitlines() if line.startswith(METRICS)]

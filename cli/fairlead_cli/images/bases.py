@@ -7,9 +7,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from uv import find_uv_bin
-
 from fairlead_cli.images.store import Store
+from fairlead_cli.local import environments
 from fairlead_cli.local.errors import BuildFailed, MachineUnfit
 
 #: python3-venv: the operator's Dockerfile makes an environment with it.
@@ -111,8 +110,9 @@ def engine(store: Store, base: str, lock: Path, result: str) -> None:
         excluded.write_text("\n".join(NOT_INSTALLED), encoding="utf-8")
         store.run(
             [
-                *(find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--link-mode", "copy"),
-                *("--only-binary", ":all:", "--python-version", version, "--target", str(root / target)),
+                *(environments.uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes"),
+                *("--link-mode", "copy", "--only-binary", ":all:"),
+                *("--python-version", version, "--target", str(root / target)),
                 *("--requirements", str(lock), "--excludes", str(excluded)),
             ]
         )

@@ -48,6 +48,7 @@ def build(*names: str, progress: Progress = silent) -> dict[str, Image]:
     wanted = names or ALL
     if unknown := set(wanted) - set(ALL):
         raise KeyError(f"unknown images: {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
+    recipes.check_sources()
     prepare(progress)
     with held(folder() / "lock", progress, waiting_for="another build of images"):
         store = Store(folder())

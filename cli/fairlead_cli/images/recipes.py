@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fairlead_cli.images import bases
+from fairlead_cli.local import environments
+from fairlead_cli.local.errors import MachineUnfit
 
 ROOT = Path(__file__).resolve().parents[3]
 #: Every local image is below this name: no registry has that host, so nothing is ever pulled in its place.
@@ -32,6 +34,16 @@ class Tags:
     engine: str
     operator: str
     runtime: str
+
+
+def check_sources() -> None:
+    """Raises MachineUnfit where this is no clone: `pip install` leaves Dockerfiles, lock files and chart behind, and brings no uv."""
+    if not (ROOT / "charts").is_dir():
+        raise MachineUnfit(
+            "the images and the chart are made from a clone of fairlead's repository, and this fairlead was installed outside "
+            "of one: in a clone, `make demo` and `make images` do it, and .venv/bin/fairlead is there after them"
+        )
+    environments.uv()  # now, and not after minutes of building what it is not needed for
 
 
 def tags() -> Tags:

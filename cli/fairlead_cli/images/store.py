@@ -4,13 +4,12 @@ Images are built under chroot isolation, which needs root but no container runti
 """
 
 import contextlib
-import os
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from fairlead_cli.local import paths
+from fairlead_cli.local import paths, surroundings
 from fairlead_cli.local.errors import BuildFailed
 from fairlead_cli.local.logs import last_lines
 
@@ -24,7 +23,8 @@ class Store:
         self.log = paths.home() / "logs" / "images.log"
         self.driver = "vfs" if _on_overlay(folder) else "overlay"
         self._environment = {
-            **os.environ,
+            **surroundings.whole(),
+            **paths.caches(),
             "STORAGE_DRIVER": self.driver,
             "BUILDAH_ISOLATION": "chroot",
             # https://reproducible-builds.org/specs/source-date-epoch/: passwd writes it where it would write today's date.

@@ -47,6 +47,15 @@ def missing(*names: str) -> list[str]:
     return [name for name in names if _find(PROGRAMS[name]) is None]
 
 
+def at_hand(name: str) -> Path | None:
+    """The named program without building it: one that was built, of whatever sources, else one on PATH that fits.
+
+    A running cluster is asked by it, also when the sources it was started from are another release's by now.
+    """
+    built = folder() / name
+    return built if built.is_file() else _on_path(PROGRAMS[name])
+
+
 def folder() -> Path:
     """Where built programs are kept."""
     return paths.home() / "bin"

@@ -6,6 +6,7 @@
 import json
 import os
 import subprocess
+import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ from fairlead_cli.local import (
 from fairlead_cli.local.call import call
 from fairlead_cli.local.components import LOOPBACK, ControlPlaneSettings, Ports
 from fairlead_cli.local.credentials import ADMIN, PROXY, Credentials
-from fairlead_cli.local.daemons import Daemons
+from fairlead_cli.local.daemons import ENVIRONMENT, Daemons
 from fairlead_cli.local.errors import MachineUnfit, StartFailed, StopFailed
 from fairlead_cli.local.lock import held
 from fairlead_cli.local.node import Places
@@ -43,6 +44,9 @@ COMPONENTS = (
 PROGRAMS = (*COMPONENTS, "containerd-shim-runc-v2", "runc", "ctr", "ptp", "host-local", "pause", "kubectl")
 #: Seconds for one component, with compilers or image builds beside it.
 START_TIMEOUT = 120.0
+#: Seconds for the node of a cluster all of whose programs run: on a busy machine, or one that was just woken, it is not ready at once.
+PATIENCE = 60.0
+POLL = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,12 @@ def running() -> Cluster:
 
 
 def status() -> Status:
-    """What runs now; changes nothing."""
+    """What runs now; changes nothing. Raises MachineUnfit where only root can tell."""
+    _root_for("see it")
     runs = _daemons().running()
     alive = {name: name in runs for name in COMPONENTS}
-    return Status(alive, alive["kube-apiserver"] and _node_is_ready())
+    kubectl = binaries.at_hand("kubectl") if alive["kube-apiserver"] else None
+    return Status(alive, kubectl is not None and _node_is_ready(kubectl))
 
 
 def up(progress: Progress = silent) -> Cluster:
@@ -93,7 +99,7 @@ def up(progress: Progress = silent) -> Cluster:
     machine.prepare(machine.NODE, progress=progress)
     with _locked(progress):
         _only_ours()
-        if status().running:
+        if _lives(progress):
             return _cluster()
         _down(progress)
         neighbours.refuse([*_settings().listeners, *node.LISTENERS])
@@ -108,13 +114,40 @@ def up(progress: Progress = silent) -> Cluster:
 
 def down(progress: Progress = silent) -> None:
     """Stop everything and take away every trace but the cache. Nothing happens where nothing is. Raises LocalError."""
+    _root_for("stop it")
     if claim.read() is None and not _daemons().running():
         return
-    if os.geteuid() != 0:
-        raise MachineUnfit("the cluster runs as root, and only root can stop it: run the same command with sudo")
     with _locked(progress):
         _only_ours()
         _down(progress)
+
+
+def _root_for(what: str) -> None:
+    """Raise MachineUnfit where a cluster is, or may be, and this is not root: others do not see its programs."""
+    if os.geteuid() == 0:
+        return
+    try:
+        there = claim.read() is not None
+    except PermissionError:
+        there = True
+    if there:
+        raise MachineUnfit(f"the local cluster runs as root, and only root can {what}: run the same command with sudo")
+
+
+def _lives(progress: Progress) -> bool:
+    """Whether it runs, or does so within PATIENCE: only what is dead may be taken down."""
+    seen = status()
+    if seen.running or not all(seen.components.values()):
+        return seen.running
+    if binaries.at_hand("kubectl") is None:
+        # It was started by one that is not on PATH any more.
+        binaries.ensure("kubectl", progress=progress)
+    deadline = time.monotonic() + PATIENCE
+    with step("waiting for the node of the cluster that runs", progress):
+        while all(seen.components.values()) and not seen.running and time.monotonic() < deadline:
+            time.sleep(POLL)
+            seen = status()
+    return seen.running
 
 
 def _locked(progress: Progress) -> AbstractContextManager[None]:
@@ -179,7 +212,7 @@ def _start(programs: dict[str, Path], progress: Progress) -> None:
     daemons.start("kube-scheduler", components.kube_scheduler(programs["kube-scheduler"], settings))
     progress("starting the node")
     _start_node(programs, settings, pki, daemons, progress)
-    daemons.wait_until("kubelet", _node_is_ready, START_TIMEOUT, progress)
+    daemons.wait_until("kubelet", lambda: _node_is_ready(programs["kubectl"]), START_TIMEOUT, progress)
     daemons.wait_until("coredns", _dns_is_ready, START_TIMEOUT, progress)
 
 
@@ -202,7 +235,7 @@ def _start_node(
     pair = pki.node(node.NAME, [node.ADDRESS])
     kubelet = pki.kubeconfig_of(settings.kubeconfig("kubelet"), settings.server, user, pair)
 
-    environment = {"PATH": f"{spots.programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    environment = {"PATH": f"{spots.programs}:{ENVIRONMENT['PATH']}"}
     directory = spots.directory
     daemons.start(
         "containerd", [str(programs["containerd"]), "--config", str(directory / "containerd.toml")], environment
@@ -226,8 +259,7 @@ def _start_node(
     daemons.start("coredns", [str(programs["coredns"]), "-conf", str(directory / "Corefile")], environment)
 
 
-def _node_is_ready() -> bool:
-    kubectl = binaries.folder() / "kubectl"
+def _node_is_ready(kubectl: Path) -> bool:
     command = (str(kubectl), "--kubeconfig", str(_settings().kubeconfig(ADMIN)), "--request-timeout=5s")
     asked = call(*command, "get", "node", node.NAME, "-o", "json")
     if asked.returncode:

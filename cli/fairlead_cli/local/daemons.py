@@ -21,6 +21,8 @@ POLL = 0.1
 FAREWELL = 5.0
 #: The variable in the environment of each of our programs: whose it is, and its name.
 MARK = "FAIRLEAD_DAEMON"
+#: All that they get beside the mark, whoever starts them: a proxy of the user's would be asked for the cluster's own addresses.
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 class Daemons:
@@ -30,7 +32,7 @@ class Daemons:
         self._mark = f"{MARK}={scope}:".encode()
         self._logs = logs
 
-    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] = ENVIRONMENT) -> None:
         """Start `command` in a session of its own, with its output in the log NAME.log."""
         self._logs.mkdir(parents=True, exist_ok=True)
         variable, _, scope = self._mark.decode().partition("=")
@@ -40,7 +42,7 @@ class Daemons:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**(os.environ if environment is None else environment), variable: f"{scope}{name}"},
+                env={**environment, variable: f"{scope}{name}"},
                 start_new_session=True,
                 cwd="/",
             )

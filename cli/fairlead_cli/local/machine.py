@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fairlead_cli.local import surroundings
 from fairlead_cli.local.errors import MachineUnfit
 from fairlead_cli.local.progress import Progress, step
 
@@ -51,6 +52,10 @@ def prepare(*needs: Needs, progress: Progress) -> None:
     if packages:
         with step(f"installing {', '.join(packages)}", progress):
             install(packages)
+        if left := missing(needs):
+            raise MachineUnfit(
+                f"apt-get installed {' '.join(left)}, and what is needed of it is found neither on PATH nor below /usr/include"
+            )
 
 
 def problems(needs: Iterable[Needs], packages: Iterable[str]) -> list[str]:
@@ -78,15 +83,16 @@ def problems(needs: Iterable[Needs], packages: Iterable[str]) -> list[str]:
 def missing(needs: Iterable[Needs]) -> list[str]:
     """Debian packages that have what is not there, each once."""
     packages: set[str] = set()
+    folders = surroundings.search_path()
     for need in needs:
-        packages |= {package for program, package in need.programs.items() if shutil.which(program) is None}
+        packages |= {package for program, package in need.programs.items() if not shutil.which(program, path=folders)}
         packages |= {package for header, package in need.headers.items() if not header.exists()}
     return sorted(packages)
 
 
 def install(packages: Iterable[str]) -> None:
     """By apt-get, asking nothing. Raises MachineUnfit with its last words."""
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    environment = surroundings.whole() | {"DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
         # Another apt-get on this machine is waited for, at most five minutes.
         command = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300", *arguments]

@@ -17,11 +17,15 @@ from fairlead_cli.local.errors import StartFailed, StopFailed
 NETWORKS = tuple(IPv4Network(text) for text in (node.ADDRESS, node.POD_CIDR, node.SERVICE_CIDR))
 COMMENT = "fairlead"
 _COMMENT = ("-m", "comment", "--comment", COMMENT)
-#: (table, chain, rule): pods are forwarded whatever the policy is, and reach other networks under this machine's address.
+_ANSWERS = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
+#: (table, chain, rule): pods are forwarded, reach the API server and DNS, and answer what this machine asks them, whatever the
+#: policy or a firewall such as ufw says of strangers; and they reach other networks under this machine's address.
 RULES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("filter", "FORWARD", ("-s", node.POD_CIDR, *_COMMENT, "-j", "ACCEPT")),
     ("filter", "FORWARD", ("-d", node.POD_CIDR, *_COMMENT, "-j", "ACCEPT")),
-    ("nat", "POSTROUTING", ("-s", node.POD_CIDR, "!", "-d", "10.96.0.0/14", *_COMMENT, "-j", "MASQUERADE")),
+    ("filter", "INPUT", ("-s", node.POD_CIDR, "-d", node.ADDRESS, *_COMMENT, "-j", "ACCEPT")),
+    ("filter", "INPUT", ("-s", node.POD_CIDR, *_ANSWERS, *_COMMENT, "-j", "ACCEPT")),
+    ("nat", "POSTROUTING", ("-s", node.POD_CIDR, "!", "-d", node.NETWORK, *_COMMENT, "-j", "MASQUERADE")),
 )
 CHAINS_OF_KUBERNETES = "KUBE-"
 FAMILIES = ("iptables", "ip6tables")

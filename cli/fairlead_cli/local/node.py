@@ -19,6 +19,8 @@ LINK = "fairlead0"
 ADDRESS = "10.97.0.1"
 POD_CIDR = "10.98.0.0/24"
 SERVICE_CIDR = "10.99.0.0/16"
+#: All of these.
+NETWORK = "10.96.0.0/14"
 API_SERVICE = "10.99.0.1"
 PAUSE_IMAGE = "localhost/fairlead/pause:1"
 DOMAIN = "cluster.local"

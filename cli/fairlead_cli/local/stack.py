@@ -37,6 +37,7 @@ def up(progress: Progress) -> Stack:
     The images and the programs are built side by side: one waits for the network and the disk, the other for the
     processor.
     """
+    recipes.check_sources()
     images.prepare(progress, machine.NODE)
     with ThreadPoolExecutor(max_workers=1) as beside:
         building = beside.submit(images.build, progress=progress)

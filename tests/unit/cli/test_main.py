@@ -11,7 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from fairlead_cli.__main__ import IN_A_CLUSTER, ON_THIS_MACHINE, fairlead, kubectl_fairlead
+from fairlead_cli.images import recipes
 from fairlead_cli.lazy import LazyGroup
+from fairlead_cli.local import machine
+from fairlead_cli.local.errors import MachineUnfit
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,48 @@ def test_a_command_does_not_wait_for_the_imports_of_the_others() -> None:
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert imported.strip() == ""
+
+
+#: Brought by the extra of the operator, or by what fairlead itself is worked on with.
+NOT_OF_THE_EXTRA = (
+    *(
+        "fastapi",
+        "hatchling",
+        "httptools",
+        "httpx",
+        "hypothesis",
+        "jinja2",
+        "jsonschema",
+        "kopf",
+        "kubernetes",
+        "openai",
+    ),
+    *("packaging", "prometheus_client", "pydantic_settings", "pytest", "uv", "uvicorn", "uvloop"),
+)
+
+
+def test_every_command_can_be_imported_with_the_packages_of_the_extra_cli_alone() -> None:
+    missing = f"import sys; sys.modules.update(dict.fromkeys({NOT_OF_THE_EXTRA}))"
+    run = "from fairlead_cli.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{missing}; {run}", "--help"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert all(f"  {name} " in done.stdout for name in (*IN_A_CLUSTER, *ON_THIS_MACHINE))
+
+
+@pytest.mark.parametrize("arguments", [["demo"], ["images", "build"], ["images", "load"]])
+def test_what_needs_a_clone_says_so_where_there_is_none(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "ROOT", tmp_path)
+    monkeypatch.setattr(machine, "prepare", lambda *_needs, **_options: pytest.fail("this machine was prepared"))
+
+    done = CliRunner().invoke(fairlead, arguments)
+
+    assert isinstance(done.exception, MachineUnfit)
+    assert "in a clone, `make demo`" in str(done.exception)
 
 
 #: What `fairlead plan` of a folder has no use for: clients of clusters and hubs, servers, the engine, what draws and what is for other

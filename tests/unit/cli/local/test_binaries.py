@@ -11,7 +11,7 @@ from fairlead_cli.local.programs import PROGRAMS
 
 #: Stands in for the compiler: writes down what it was asked for and makes the output file.
 GO = """#!/bin/sh
-[ "$1" = version ] && { echo "go version go1.26.1 linux/amd64"; exit 0; }
+[ "$1" = version ] && { echo "go version go1.99.0 linux/amd64"; exit 0; }
 echo "$*" >> "$CALLS"
 [ -n "$BROKEN" ] && { echo "undefined: everything"; exit 1; }
 while [ "$1" != -o ]; do shift; done
@@ -85,6 +85,28 @@ def test_a_program_on_path(calls: Callable[[], list[str]], tmp_path: Path, print
 
     assert len(calls()) == builds
     assert (found["kubelet"].parent == tmp_path / "tools") == (builds == 0)
+
+
+@pytest.mark.parametrize(
+    ("built", "printed", "found"),
+    [
+        pytest.param(False, "Client Version: v1.36.9", "tools", id="one on PATH, where it fits"),
+        pytest.param(False, "Client Version: v1.32.4", None, id="none, where it does not"),
+        pytest.param(
+            True, "Client Version: v1.36.9", "home/bin", id="the one that was built, though for other sources"
+        ),
+    ],
+)
+def test_a_running_cluster_is_asked_by_the_kubectl_at_hand(
+    calls: Callable[[], list[str]], tmp_path: Path, printed: str, found: str | None, *, built: bool
+) -> None:
+    executable(tmp_path / "tools" / "kubectl", f"#!/bin/sh\necho '{printed}'\n")
+    if built:
+        binaries.folder().mkdir(parents=True)
+        executable(binaries.folder() / "kubectl", "#!/bin/sh\n")
+
+    assert binaries.at_hand("kubectl") == (found and tmp_path / found / "kubectl")
+    assert calls() == []
 
 
 def test_a_name_that_nobody_knows_is_an_error() -> None:

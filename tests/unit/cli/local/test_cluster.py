@@ -21,7 +21,6 @@ from fairlead_cli.local import (
 )
 from fairlead_cli.local.cluster import Status
 from fairlead_cli.local.errors import MachineUnfit, StartFailed, StopFailed
-from fairlead_cli.local.progress import silent
 
 
 class Machine:
@@ -80,10 +79,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         return effect
 
     monkeypatch.setattr(cluster, "_daemons", lambda: here)
-    monkeypatch.setattr(cluster, "_node_is_ready", lambda: here.ready)
+    monkeypatch.setattr(cluster, "_node_is_ready", lambda _kubectl: here.ready)
     monkeypatch.setattr(cluster, "_start", here.start)
     monkeypatch.setattr(neighbours, "refuse", here.refuse)
     monkeypatch.setattr(machine, "prepare", noted("prepare the machine"))
+    monkeypatch.setattr(binaries, "at_hand", lambda name: Path("/usr/local/bin") / name)
     monkeypatch.setattr(binaries, "ensure", noted("build programs", {}))
     monkeypatch.setattr(containers, "end", noted("end containers"))
     monkeypatch.setattr(mounts, "clear", noted("unmount and delete"))
@@ -162,6 +162,43 @@ def test_up_on_a_half_dead_cluster_takes_it_down_before_it_looks_around(here: Ma
     assert cluster.status().running
 
 
+@pytest.mark.parametrize(
+    ("probes", "kept"),
+    [
+        pytest.param([False, False, True], True, id="one that is late to answer is kept"),
+        pytest.param([False], False, id="one that never answers is not"),
+    ],
+)
+def test_up_waits_for_the_node_of_a_cluster_all_of_whose_programs_run(
+    here: Machine, monkeypatch: pytest.MonkeyPatch, probes: list[bool], *, kept: bool
+) -> None:
+    cluster.up()
+    here.did.clear()
+    monkeypatch.setattr(cluster, "POLL", 0.0)
+    monkeypatch.setattr(cluster, "PATIENCE", 60.0 if kept else 0.0)
+    monkeypatch.setattr(cluster, "_node_is_ready", lambda _kubectl: probes.pop(0) if len(probes) > 1 else probes[0])
+
+    cluster.up()
+
+    assert ("stop kubelet" not in here.did) is kept
+    assert ("start" not in here.did) is kept
+
+
+def test_up_gets_a_kubectl_to_ask_a_cluster_that_runs_where_its_own_is_gone(
+    here: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.up()
+    here.did.clear()
+    monkeypatch.setattr(cluster, "POLL", 0.0)
+    monkeypatch.setattr(
+        binaries, "at_hand", lambda name: Path("/built") / name if "build programs" in here.did else None
+    )
+
+    cluster.up()
+
+    assert here.did == ["prepare the machine", "build programs"]
+
+
 def test_a_start_that_fails_is_undone(here: Machine) -> None:
     here.breaks_at = "start"
 
@@ -215,12 +252,38 @@ def test_a_cluster_of_another_folder_is_named_and_left_alone(
     assert [what for what in here.did if what != "prepare the machine"] == []
 
 
-def test_only_root_can_stop_it(here: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [pytest.param(cluster.down, "stop it", id="down"), pytest.param(cluster.status, "see it", id="status")],
+)
+@pytest.mark.parametrize("readable", [pytest.param(True, id="the claim is read"), pytest.param(False, id="it is not")])
+def test_others_than_root_are_told_that_only_root_can(
+    here: Machine, monkeypatch: pytest.MonkeyPatch, command: Callable[[], object], what: str, *, readable: bool
+) -> None:
     cluster.up()
+    here.did.clear()
+    here.runs = []
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    if not readable:
+        monkeypatch.setattr(claim, "read", forbidden)
+
+    with pytest.raises(MachineUnfit, match=f"only root can {what}.*sudo"):
+        command()
+
+    assert here.did == []
+
+
+def forbidden() -> None:
+    raise PermissionError
+
+
+def test_where_no_cluster_is_others_than_root_are_told_that(here: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    with pytest.raises(MachineUnfit, match="sudo"):
-        cluster.down(silent)
+    assert not cluster.status().running
+    cluster.down()
+
+    assert here.did == []
 
 
 @pytest.mark.parametrize(
@@ -239,3 +302,21 @@ def test_status(here: Machine, dead: str, node_ready: bool, running: bool) -> No
 
     assert seen == Status({name: name != dead for name in cluster.COMPONENTS}, node_ready)
     assert seen.running is running
+
+
+@pytest.mark.parametrize("kubectl", [Path("/somewhere/else/kubectl"), None])
+def test_the_node_is_asked_by_the_kubectl_at_hand_and_without_one_it_is_not(
+    here: Machine, monkeypatch: pytest.MonkeyPatch, kubectl: Path | None
+) -> None:
+    cluster.up()
+    asked: list[Path] = []
+
+    def ready(program: Path) -> bool:
+        asked.append(program)
+        return True
+
+    monkeypatch.setattr(binaries, "at_hand", lambda _name: kubectl)
+    monkeypatch.setattr(cluster, "_node_is_ready", ready)
+
+    assert cluster.status().running is (kubectl is not None)
+    assert asked == ([kubectl] if kubectl else [])

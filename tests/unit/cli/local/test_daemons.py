@@ -39,6 +39,18 @@ def test_a_daemon_is_found_again_and_stopped(ours: Daemons, tmp_path: Path) -> N
     assert again.running() == {}
 
 
+def test_a_daemon_gets_nothing_of_its_starters_environment(
+    ours: Daemons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    note = tmp_path / "environment"
+    ours.start("etcd", ["/bin/sh", "-c", f"env > {note}.new; mv {note}.new {note}; exec sleep 600"])
+    ours.wait_until("etcd", note.exists, 20, silent)
+
+    names = {line.split("=")[0] for line in note.read_text().splitlines()}
+    assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"PATH", MARK}
+
+
 def test_a_daemon_of_a_killed_command_is_found(ours: Daemons, tmp_path: Path) -> None:
     program = (
         "import os, signal\nfrom pathlib import Path\nfrom fairlead_cli.local.daemons import Daemons\n"

@@ -1,12 +1,13 @@
 """An environment is made once for a lock file, and one that broke off is made anew."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fairlead_cli.local import environments
-from fairlead_cli.local.errors import BuildFailed
+from fairlead_cli.local.errors import BuildFailed, MachineUnfit
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +48,10 @@ def test_what_cannot_be_installed_is_said_and_is_no_environment(tmp_path: Path) 
     for _ in range(2):
         with pytest.raises(BuildFailed, match="hash"):
             environments.python("kind", broken, "making it")
+
+
+def test_where_there_is_no_uv_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uv", None)
+
+    with pytest.raises(MachineUnfit, match="pip install uv"):
+        environments.python("kind", lock(tmp_path, "# nothing\n"), "making it")

@@ -36,6 +36,11 @@ COMMIT
 -A POSTROUTING -s 10.98.0.0/24 ! -d 10.96.0.0/14 -m comment --comment fairlead -j MASQUERADE
 -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
 COMMIT
+*filter
+:INPUT DROP [0:0]
+-A INPUT -s 10.98.0.0/24 -d 10.97.0.1/32 -m comment --comment fairlead -j ACCEPT
+-A INPUT -j ufw-before-input
+COMMIT
 """
 
 
@@ -53,6 +58,9 @@ def test_only_our_rules_and_kubernetes_chains_are_taken_away_each_after_what_ref
         "-X KUBE-SERVICES",
         "-X KUBE-SVC-ABC",
         "COMMIT",
+        "*filter",
+        "-D INPUT -s 10.98.0.0/24 -d 10.97.0.1/32 -m comment --comment fairlead -j ACCEPT",
+        "COMMIT",
     ]
 
 
@@ -66,6 +74,23 @@ def test_where_nothing_is_ours_nothing_is_done(rules: str) -> None:
 
 def test_chains_of_kubernetes_are_found_in_any_table() -> None:
     assert network.chains(OURS) == ["KUBE-PROXY-CANARY", "KUBE-SERVICES", "KUBE-SVC-ABC"]
+
+
+def test_pods_reach_api_server_and_dns_past_the_rules_of_a_firewall(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def call(*command: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        ran.append(" ".join(command))
+        return subprocess.CompletedProcess(command, int("-C" in command), "", "")
+
+    monkeypatch.setattr(network, "call", call)
+
+    network.connect()
+
+    made = [line for line in ran if " -I " in line]
+    rule = "INPUT -s 10.98.0.0/24 -d 10.97.0.1 -m comment --comment fairlead -j ACCEPT"
+    assert f"iptables -w -t filter -I {rule}" in made, "inserted, for what is appended comes after the firewall's own"
+    assert all("--comment fairlead " in line for line in made), "and so taken away again"
 
 
 def test_a_refusing_iptables_is_told_and_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
