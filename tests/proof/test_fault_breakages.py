@@ -163,13 +163,13 @@ def test_a_broken_operator_is_found(
     found = FOUND[breakage]
 
     with (
+        fault_tally.breaking(breakage),
         broken_ground(fault_plane, tmp_path, breakage, ENOUGH, found.rate) as ground,
         pytest.raises(AssertionError, match=found.told) as caught,
     ):
         found.case(ground)
 
     print(f"{breakage}: {str(caught.value)[:300]}")
-    fault_tally.notes.append(f"an operator that {breakage}, on purpose, is found")
 
 
 #: In the place of the operator: it is refused the same thing for days.
