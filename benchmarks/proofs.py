@@ -2,8 +2,9 @@
 
 proofs.py [--parts crash,faults,explore,fuzz]
 
-Writes docs/benchmarks/proof.json and proof.md, failures included; parts that are not asked for stay as they are there. In the full run
-the faults wait for the operator's own timers most of the time: they run beside the other parts, in shares.
+Writes docs/benchmarks/proof.json and proof.md, failures included, and how many tests failed, at whatever it was; of a part whose pytest
+broke nothing is kept. Parts that are not asked for stay as they are there. In the full run the faults wait for the operator's own timers
+most of the time: they run beside the other parts, in shares.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import platform
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +35,8 @@ LOGS = ROOT / "dist" / "proof"
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
 #: Processes for the faults of the full run: each has a control plane, and an operator that must not lose its Lease on two cores.
 SHARES = 4
+#: pytest's exit codes for a run that came to its end.
+ALL_PASSED, SOME_FAILED = 0, 1
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,25 @@ class Lane:
     parts: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def command(self) -> list[str]:
-        """pytest's."""
+    def command(self, results: Path) -> list[str]:
+        """pytest's; `results` is the lane's folder."""
         files = sorted(str(path) for path in (ROOT / "tests" / "proof").glob("test_*.py"))
         paths = [path for part in self.parts for path in (files if part == "faults" else [f"tests/proof/{part}"])]
-        return [sys.executable, "-m", "pytest", *paths]
+        return [sys.executable, "-m", "pytest", *paths, f"--junitxml={junit(results)}"]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A lane's pytest: its exit code, and how many tests of each part failed."""
+
+    lane: Lane
+    code: int
+    failed: Counter[str]
+
+    @property
+    def broke(self) -> bool:
+        """What it left is not the whole, and no test says so."""
+        return self.code not in {ALL_PASSED, SOME_FAILED} or (self.code == SOME_FAILED and not self.failed)
 
 
 def lanes(parts: Sequence[str], *, full: bool) -> list[Lane]:
@@ -61,16 +80,17 @@ def lanes(parts: Sequence[str], *, full: bool) -> list[Lane]:
     ]
 
 
-def run(lane: Lane, results: Path) -> int:
-    """In this terminal. Returns pytest's exit code."""
+def run(lane: Lane, results: Path) -> Ended:
+    """In this terminal."""
     with started(lane, results) as process:
-        return process.wait()
+        code = process.wait()
+    return Ended(lane, code, failures(results / lane.name))
 
 
-def beside(several: Sequence[Lane], results: Path) -> int:
-    """All at the same time; each has a log. Returns the worst exit code."""
+def beside(several: Sequence[Lane], results: Path) -> list[Ended]:
+    """All at the same time; each has a log."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    worst = 0
+    ended = []
     with ExitStack() as stack:
         running = []
         for lane in several:
@@ -79,8 +99,32 @@ def beside(several: Sequence[Lane], results: Path) -> int:
         for lane, process in zip(several, running, strict=True):
             code = process.wait()
             print(f"{lane.name}: {last_lines(LOGS / f'{lane.name}.log', 1 if code == 0 else 20)}", flush=True)
-            worst = max(worst, abs(code))
-    return worst
+            ended.append(Ended(lane, code, failures(results / lane.name)))
+    return ended
+
+
+def junit(results: Path) -> Path:
+    """Where pytest tells what became of each test."""
+    return results / "tests.xml"
+
+
+def failures(results: Path) -> Counter[str]:
+    """Tests that failed, by part: a folder of tests/proof, or the faults, which lie there themselves."""
+    written = junit(results)
+    cases = ET.parse(written).getroot().iter("testcase") if written.exists() else ()
+    failed = {
+        f"{case.get('classname')}.{case.get('name')}"
+        for case in cases
+        if {part.tag for part in case} & {"failure", "error"}
+    }
+    return Counter(next((part for part in proof.PARTS if f"tests.proof.{part}." in name), "faults") for name in failed)
+
+
+def failed_tests(ended: Sequence[Ended]) -> dict[str, int]:
+    """Of each part that ran to its end."""
+    broke = {part for one in ended if one.broke for part in one.lane.parts}
+    failed = sum((one.failed for one in ended), Counter[str]())
+    return {part: failed[part] for one in ended for part in one.lane.parts if part not in broke}
 
 
 @contextmanager
@@ -89,7 +133,7 @@ def started(lane: Lane, results: Path, log: int | None = None) -> Iterator["subp
     folder = results / lane.name
     folder.mkdir()
     environment = {**os.environ, **lane.environment, "FAIRLEAD_PROOF_RESULTS": str(folder)}
-    with subprocess.Popen(lane.command(), cwd=ROOT, env=environment, stdout=log, stderr=log) as process:
+    with subprocess.Popen(lane.command(folder), cwd=ROOT, env=environment, stdout=log, stderr=log) as process:
         try:
             yield process
         finally:
@@ -109,23 +153,39 @@ def main() -> int:
     began = time.monotonic()
     with TemporaryDirectory() as folder:
         results, several = Path(folder), lanes(parts, full=full)
-        code = beside(several, results) if full else run(several[0], results)
-        found = proof.read(results / lane.name for lane in several)
+        ended = beside(several, results) if full else [run(several[0], results)]
+        failed = failed_tests(ended)
+        found = {
+            name: part for name, part in proof.read(results / lane.name for lane in several).items() if name in failed
+        }
     how = {"command": "make proof-full" if full else "make proof", "date": today(), "full": full}
     seconds = round(time.monotonic() - began, 1)
     keep(
-        {name: proof.Kept(**dict(found[name]), **how, seconds=seconds) if name in found else None for name in parts},
+        {
+            name: proof.Kept(**dict(found[name]), **how, seconds=seconds, failed_tests=failed[name])
+            if name in found
+            else None
+            for name in parts
+        },
         {
             "fairlead": fairlead_operator.__version__,
             "kubernetes": _version(programs["kube-apiserver"]),
             "python": platform.python_version(),
         },
     )
-    for name, part in found.items():
-        print(
-            f"{name}: {sum(row.tried for row in part.rows)} tried, {sum(row.failed for row in part.rows)} ended wrong"
-        )
-    return code
+    for name in parts:
+        print(f"{name}: {told(found[name], failed[name]) if name in found else 'pytest broke, nothing is kept'}")
+    return max(abs(one.code) for one in ended)
+
+
+def told(part: proof.Part, failed: int) -> str:
+    """Of one part, for the terminal."""
+    tried, wrong = proof.sums(part.rows)
+    broken, missed = proof.sums(part.broken)
+    return (
+        f"{tried} tried, {wrong} ended wrong; operators broken on purpose: {broken} tried, {missed} not found; "
+        f"tests that failed: {failed}"
+    )
 
 
 def keep(ran: dict[str, proof.Kept | None], versions: dict[str, str]) -> None:

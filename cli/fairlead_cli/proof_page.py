@@ -1,9 +1,10 @@
 """docs/benchmarks/proof.md: what was proved, made from proof.json beside it. `make generate`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from fairlead_cli.bench.proof import PARTS, Kept, ProofRecord, totals
+from fairlead_cli.bench.proof import Kept, ProofRecord, Tried, sums
 from fairlead_cli.benchmarks_page import FOLDER, table, where
 
 HEAD = """\
@@ -12,7 +13,8 @@ HEAD = """\
 <!-- Made by `make generate` from proof.json. -->
 
 What is tried against the operator on a real API server, etcd, controllers and scheduler, and how often it ended wrong. `make proof`
-tries what fits a CI run, `make proof-full` all of it; each part says which of them it is from.
+tries what fits a CI run, `make proof-full` all of it; each part says which of them it is from. Operators are also broken on purpose: a
+bug that is not found there would not be found in an operator that has it.
 """
 #: What each part tries.
 PARAGRAPHS = {
@@ -52,26 +54,40 @@ def page(folder: Path) -> str:
         ("machine", where(record.machine)),
         ("versions", ", ".join(f"{what} {version}" for what, version in record.versions.items())),
     ]
-    sums = totals(record.parts)
     sections = [HEAD, table(("", ""), about) + "\n"]
     for part, (heading, text) in PARAGRAPHS.items():
         if part not in record.parts:
             continue
-        tried, failed = PARTS[part]
-        rows = [(row.what, f"{row.tried:,}", f"{row.failed:,}") for row in record.parts[part].rows]
-        rows.append(("**all**", f"**{sums[tried]:,}**", f"**{sums[failed]:,}**"))
-        notes = "".join(f"- {note}\n" for note in record.parts[part].notes)
+        kept = record.parts[part]
+        notes = "".join(f"- {note}\n" for note in kept.notes)
         sections += [
-            f"## {heading}\n\n{text}\n\n{_made(record.parts[part])}\n",
-            table(("", "tried", "ended wrong"), rows) + "\n",
+            f"## {heading}\n\n{text}\n\n{_made(kept)}\n",
+            _counted("", "ended wrong", kept.rows),
+            *([_counted("operators broken on purpose", "not found", kept.broken)] if kept.broken else []),
             *([notes] if notes else []),
         ]
     return "\n".join(sections)
 
 
+def _counted(what: str, wrong: str, rows: Sequence[Tried]) -> str:
+    """A table with its sum."""
+    tried, failed = sums(rows)
+    return (
+        table(
+            (what, "tried", wrong),
+            [
+                *((row.what, f"{row.tried:,}", f"{row.failed:,}") for row in rows),
+                ("**all**", f"**{tried:,}**", f"**{failed:,}**"),
+            ],
+        )
+        + "\n"
+    )
+
+
 def _made(part: Kept) -> str:
     minutes = round(part.seconds / 60)
-    return f"Tried by `{part.command}`, {part.date}, {minutes} minute{'' if minutes == 1 else 's'} with all that ran beside it."
+    made = f"Tried by `{part.command}`, {part.date}, {minutes} minute{'' if minutes == 1 else 's'} with all that ran beside it"
+    return f"{made}." if part.failed_tests is None else f"{made}; tests that failed: {part.failed_tests}."
 
 
 if __name__ == "__main__":

@@ -116,6 +116,10 @@ def in_little_time(_: Setting) -> dict[str, Any]:
     return configured() | {"startTimeoutSeconds": 12}
 
 
+def of_a_later_release(_: Setting) -> dict[str, Any]:
+    return configured() | {"later": True}
+
+
 def a_size_that_a_variable_overrides(given: Setting) -> dict[str, Any]:
     given.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
     return configured(kvCacheMemoryBytes=64 * 2**20)
@@ -251,6 +255,7 @@ CASES = (
         "space",
     ),
     # The front end finds these by itself.
+    Case("a setting of a later release", of_a_later_release, "InvalidConfig", "spec.image", "later", "give operator and runtime image the same release"),
     Case("an argument that this vLLM does not have", engine(extraArgs=["--no-such-flag"]), "UnknownEngineArgument", FIELD_ARGS, "--no-such-flag"),
     Case("a port that is taken", port_taken, "PortInUse", FIELD_ARGS, "in use"),
     Case("a tool parser that is none", engine(extraArgs=["--enable-auto-tool-choice", "--tool-call-parser=zork"]), "BadArgument", FIELD_ARGS, "zork"),

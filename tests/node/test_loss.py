@@ -18,7 +18,7 @@ from serving.load import Clients, Counts, under, under_way
 from . import operator_pod, pods
 from .conftest import apply, service
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.counted]
 
 NAME = "rope"
 REPLICAS = 3

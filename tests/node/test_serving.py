@@ -121,6 +121,7 @@ def test_the_pod_shows_its_own_metrics_beside_the_engines(served: str, kubectl: 
         assert name in text
 
 
+@pytest.mark.counted
 @pytest.mark.timeout(2400)
 def test_a_real_engine_loses_nothing_when_it_is_scaled_rolled_out_and_evicted(
     served: str, kubectl: Kubectl, capsys: pytest.CaptureFixture[str]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,10 @@ __all__ = ["admin", "kubectl", "plane"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process may have a share of them only."""
+    """What is proved is counted. One process may have a share of them only."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("counted")
     items[:] = share(items, os.environ.get("FAIRLEAD_PROOF_SHARE", ""))
 
 

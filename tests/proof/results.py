@@ -5,7 +5,8 @@ FAIRLEAD_PROOF_SHARE=2/4: the second of four processes that share what they are 
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -35,6 +36,9 @@ class Tally:
     part: str
     tried: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    #: Operators that were broken on purpose, by their bug, and how many of them were not found.
+    broken: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -45,9 +49,24 @@ class Tally:
         self.tried[what] += times
         self.failed[what] += times if failed else 0
 
+    @contextmanager
+    def breaking(self, breakage: str) -> Iterator[None]:
+        """An operator has this bug, on purpose, and the block passes when it is found. Until then it counts as not found, and is kept."""
+        self.broken[breakage] += 1
+        self.missed[breakage] += 1
+        self.keep()
+        yield
+        self.missed[breakage] -= 1
+        self.keep()
+
     def keep(self) -> None:
         """Write the file, if figures are asked for."""
         if folder := os.environ.get("FAIRLEAD_PROOF_RESULTS"):
-            rows = tuple(Tried(what=what, tried=self.tried[what], failed=self.failed[what]) for what in self.tried)
-            part = Part(rows=rows, notes=tuple(self.notes))
+            part = Part(
+                rows=_rows(self.tried, self.failed), broken=_rows(self.broken, self.missed), notes=tuple(self.notes)
+            )
             (Path(folder) / f"{self.part}.json").write_text(part.model_dump_json(indent=2), encoding="utf-8")
+
+
+def _rows(tried: Counter[str], failed: Counter[str]) -> tuple[Tried, ...]:
+    return tuple(Tried(what=what, tried=number, failed=failed[what]) for what, number in tried.items())

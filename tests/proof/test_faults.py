@@ -1,6 +1,7 @@
 """Whatever goes wrong between operator and API server, a scenario ends as it does without, and nobody but the log hears of it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -223,8 +224,11 @@ def test_what_is_deleted_while_nothing_is_watched(ground: Ground) -> None:
     assert gap.done
 
 
-def failing(ground: Ground, harms: Mapping[str, First], enough: Mapping[str, int]) -> dict[str, list[float]]:
-    """One service per harm, until each Deployment was tried often `enough`, and then until all are Ready; when each was tried."""
+@contextmanager
+def failing(
+    ground: Ground, harms: Mapping[str, First], enough: Mapping[str, int]
+) -> Iterator[Mapping[str, Sequence[float]]]:
+    """One service per harm, until each Deployment was tried often `enough`; when each was tried. After the block nothing fails, until all are Ready."""
     counted = Counted(ground.rate, ByName(harms))
 
     def tries(name: str) -> list[float]:
@@ -243,15 +247,24 @@ def failing(ground: Ground, harms: Mapping[str, First], enough: Mapping[str, int
             ground.observer.admin.service(namespace, name)
         ground.observer.until(lacking, ground.within)
         assert counted.flood() == ""
-        tried = {name: tries(name) for name in harms}
+        yield {name: tries(name) for name in harms}
         counted.inner = Hooks()
         ground.observer.until(lambda seen: unready(seen, namespace, len(harms)), ground.within)
-    return tried
 
 
 def too_few(tries: dict[str, int]) -> str:
     """What was tried, and how often, where that is not enough."""
     return f"tried {tries}" if tries else ""
+
+
+def slower_and_slower(ground: Ground, harms: Mapping[str, First], enough: Mapping[str, int]) -> None:
+    """Each is tried a quarter and half a second after it failed, and then after the longest wait of the hurried operator: one second."""
+    with failing(ground, harms, enough) as tried:
+        for name, times in tried.items():
+            # And two looks more.
+            assert len(times) <= times[-1] - times[0] + 5, (
+                f"{name} tried too often: {len(times)} times in {times[-1] - times[0]:.0f} s"
+            )
 
 
 def test_a_write_that_never_succeeds_is_tried_ever_more_slowly(ground: Ground) -> None:
@@ -263,20 +276,16 @@ def test_a_write_that_never_succeeds_is_tried_ever_more_slowly(ground: Ground) -
         "unanswered": AnswerLost(times=1),
     }
 
-    tried = failing(ground, harms, {"conflicting": 8, "broken": 8, "cut": 8, "swallowed": 3, "unanswered": 1})
-
-    for name, times in tried.items():
-        # A quarter, half a second, and then the longest wait of the hurried operator: one second; and two looks more.
-        assert len(times) <= times[-1] - times[0] + 5, f"{name} tried too often"
+    slower_and_slower(ground, harms, {"conflicting": 8, "broken": 8, "cut": 8, "swallowed": 3, "unanswered": 1})
 
 
 def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(ground: Ground) -> None:
     """Between the tries of one reconcile, and before the next one."""
     busy = refusal(429, "TooManyRequests", Retry_After=str(RETRY_AFTER))
+    harms = {"throttled": Refused(times=ALWAYS, answer=busy)}
 
-    tried = failing(ground, {"throttled": Refused(times=ALWAYS, answer=busy)}, {"throttled": THROTTLED_TRIES + 2})
-
-    assert min(later - sooner for sooner, later in pairwise(tried["throttled"])) >= RETRY_AFTER
+    with failing(ground, harms, {"throttled": THROTTLED_TRIES + 2}) as tried:
+        assert min(later - sooner for sooner, later in pairwise(tried["throttled"])) >= RETRY_AFTER
 
 
 def test_what_is_as_it_should_be_is_left_alone(ground: Ground) -> None:

@@ -22,6 +22,25 @@ def test_what_a_part_keeps_is_what_the_record_adds_up(tmp_path: Path, monkeypatc
     assert proof.totals(parts) == {"crash_points": 5, "crash_failures": 1}
 
 
+def test_an_operator_that_is_broken_on_purpose_counts_as_not_found_until_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRLEAD_PROOF_RESULTS", str(tmp_path))
+    tally = Tally("faults")
+
+    with tally.breaking("knows no limit"):
+        pass
+    with pytest.raises(AssertionError), tally.breaking("asks again at once"):
+        raise AssertionError
+
+    part = proof.read([tmp_path])["faults"]
+    assert {row.what: (row.tried, row.failed) for row in part.broken} == {
+        "knows no limit": (1, 0),
+        "asks again at once": (1, 1),
+    }
+    assert part.rows == ()
+
+
 def test_nothing_is_kept_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FAIRLEAD_PROOF_RESULTS", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -37,11 +56,13 @@ def test_shares_of_a_part_are_added_up(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv("FAIRLEAD_PROOF_RESULTS", str(tmp_path / str(number)))
         tally = Tally("faults", notes=["seeds of the mix: 1 to 20", f"found by {number}"])
         tally.count(what, failed=failed)
-        tally.keep()
+        with tally.breaking("knows no limit"):
+            pass
 
     part = proof.read(tmp_path.iterdir())["faults"]
 
     assert {row.what: (row.tried, row.failed) for row in part.rows} == {"a mix of all": (2, 1), "late answers": (1, 0)}
+    assert [(row.what, row.tried, row.failed) for row in part.broken] == [("knows no limit", 3, 0)]
     assert sorted(part.notes) == ["found by 0", "found by 1", "found by 2", "seeds of the mix: 1 to 20"]
 
 

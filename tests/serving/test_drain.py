@@ -13,6 +13,8 @@ import uvloop
 from serving.client import Answer, Connection, once, says
 from serving.process import Runtime, running
 
+pytestmark = pytest.mark.counted
+
 STREAMS, WHOLE, MANY = 2000, 100, 50
 #: Prompts in one request of many.
 PROMPTS = 4

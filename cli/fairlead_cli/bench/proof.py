@@ -1,6 +1,7 @@
 """What the proofs tried and how often something was wrong: docs/benchmarks/proof.json, put together from what each part left.
 
-A part of tests/proof writes `NAME.json`: `{"rows": [{"what": "create: killed before a write", "tried": 7, "failed": 0}], "notes": []}`.
+A part of tests/proof writes `NAME.json`: `{"rows": [{"what": "create: killed before a write", "tried": 7, "failed": 0}], "notes": []}`,
+and in `broken` the same of the operators that were broken on purpose.
 Where several processes shared a part, each writes one, into a folder of its own.
 """
 
@@ -34,27 +35,31 @@ class Part(Record):
     """What one part of the proofs leaves behind."""
 
     rows: tuple[Tried, ...]
+    #: Operators with a bug, on purpose, by what it is. failed: it was not found, so the rows would not show such a bug either.
+    broken: tuple[Tried, ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
     def together(cls, shares: Sequence[Self]) -> Self:
         """What several processes tried of it."""
-        tried: Counter[str] = Counter()
-        failed: Counter[str] = Counter()
-        for row in (row for share in shares for row in share.rows):
-            tried[row.what] += row.tried
-            failed[row.what] += row.failed
-        rows = tuple(Tried(what=what, tried=number, failed=failed[what]) for what, number in tried.items())
-        return cls(rows=rows, notes=tuple(dict.fromkeys(note for share in shares for note in share.notes)))
+        return cls(
+            rows=_added(row for share in shares for row in share.rows),
+            broken=_added(row for share in shares for row in share.broken),
+            notes=tuple(dict.fromkeys(note for share in shares for note in share.notes)),
+        )
 
 
 class Kept(Part):
-    """A part in proof.json. full: all of it, or what fits a CI run. seconds: the run of all parts that ran beside it."""
+    """A part in proof.json. full: all of it, or what fits a CI run. seconds: the run of all parts that ran beside it.
+
+    failed_tests: of this part, whatever they failed at; None where nobody counted them.
+    """
 
     command: str
     date: str
     full: bool
     seconds: float
+    failed_tests: int | None = Field(default=None, ge=0)
 
 
 class ProofRecord(Record):
@@ -103,9 +108,21 @@ def totals(parts: Mapping[str, Part]) -> dict[str, int]:
         name: total
         for part, names in PARTS.items()
         if part in parts
-        for name, total in zip(names, _sums(parts[part].rows), strict=True)
+        for name, total in zip(names, sums(parts[part].rows), strict=True)
     }
 
 
-def _sums(rows: Sequence[Tried]) -> tuple[int, int]:
+def sums(rows: Iterable[Tried]) -> tuple[int, int]:
+    """How many were tried, and how many of them ended wrong."""
+    rows = tuple(rows)
     return sum(row.tried for row in rows), sum(row.failed for row in rows)
+
+
+def _added(rows: Iterable[Tried]) -> tuple[Tried, ...]:
+    """One of each."""
+    tried: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    for row in rows:
+        tried[row.what] += row.tried
+        failed[row.what] += row.failed
+    return tuple(Tried(what=what, tried=number, failed=failed[what]) for what, number in tried.items())

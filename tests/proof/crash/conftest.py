@@ -7,6 +7,7 @@ import pytest
 from api.cluster import Kubectl
 from api.conftest import admin, kubectl
 from proof.crash.nursery import Nursery
+from proof.results import Tally
 from simulated.conftest import plane
 from simulated.nodes import Pool
 
@@ -19,6 +20,12 @@ def nodes(admin: Kubectl) -> Pool:
     pool = Pool(admin, "proof")
     pool.add(128)
     return pool
+
+
+@pytest.fixture(scope="session")
+def crash_tally() -> Tally:
+    """Of this run."""
+    return Tally("crash")
 
 
 @pytest.fixture(scope="session")

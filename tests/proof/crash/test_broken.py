@@ -10,7 +10,7 @@ from proof.crash.broken import BREAKAGES
 from proof.crash.lane import Kill, Point, lane
 from proof.crash.nursery import Nursery
 from proof.crash.steps import Step
-from proof.results import FULL
+from proof.results import FULL, Tally
 from simulated.nodes import Pool
 
 #: Seconds: what is wrong for so long stays wrong, since an operator that is well needs less for a step.
@@ -30,18 +30,19 @@ WHERE: dict[str, tuple[tuple[Step, ...], Kill]] = {
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("breakage", list(BREAKAGES) if FULL else ["pods know the operator"])
 def test_a_broken_operator_is_found(
-    plane: ControlPlane, nodes: Pool, nursery: Nursery, tmp_path: Path, breakage: str
+    plane: ControlPlane, nodes: Pool, nursery: Nursery, crash_tally: Tally, tmp_path: Path, breakage: str
 ) -> None:
     path, kill = WHERE[breakage]
     name = breakage.replace(" ", "-")
-    with lane(plane, nodes, nursery, tmp_path / "calm", f"{name}-calm") as here:
-        calm = [here.calm(step) for step in path]
+    with crash_tally.breaking(breakage):
+        with lane(plane, nodes, nursery, tmp_path / "calm", f"{name}-calm") as here:
+            calm = [here.calm(step) for step in path]
 
-    with Nursery(tmp_path / "log", breakage) as ill, lane(plane, nodes, ill, tmp_path / "broken", name) as here:
-        for step in path[:-1]:
-            here.calm(step)
-        hit, wrong = here.disturbed(path[-1], kill, calm[-1], ENOUGH)
+        with Nursery(tmp_path / "log", breakage) as ill, lane(plane, nodes, ill, tmp_path / "broken", name) as here:
+            for step in path[:-1]:
+                here.calm(step)
+            hit, wrong = here.disturbed(path[-1], kill, calm[-1], ENOUGH)
 
-    print(f"{breakage}, killed {kill.when} {hit}: {wrong}")
-    assert hit
-    assert wrong != []
+        print(f"{breakage}, killed {kill.when} {hit}: {wrong}")
+        assert hit
+        assert wrong != []

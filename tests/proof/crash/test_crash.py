@@ -45,7 +45,9 @@ class Outcome:
 
 
 @pytest.mark.timeout(1800)
-def test_killed_at_every_write_the_end_is_the_same(plane: ControlPlane, nodes: Pool, nursery: Nursery, tmp_path: Path) -> None:  # fmt: skip
+def test_killed_at_every_write_the_end_is_the_same(
+    plane: ControlPlane, nodes: Pool, nursery: Nursery, crash_tally: Tally, tmp_path: Path
+) -> None:
     with lane(plane, nodes, nursery, tmp_path / "calm", "calm") as undisturbed:
         calm = {step: undisturbed.calm(step) for step in STEPS}
     for step, seen in calm.items():
@@ -79,9 +81,10 @@ def test_killed_at_every_write_the_end_is_the_same(plane: ControlPlane, nodes: P
     with ThreadPoolExecutor(LANES) as lanes:
         outcomes = [outcome for found in lanes.map(live, range(LANES)) for outcome in found]
 
-    _keep(outcomes)
+    missed = _missed(points, outcomes)
+    _keep(crash_tally, outcomes, missed)
     assert [str(outcome) for outcome in outcomes if outcome.wrong] == []
-    assert _missed(points, outcomes) == [], "every write of a child is a point at which it was killed"
+    assert missed == [], "every write of a child is a point at which it was killed"
 
 
 def _is_status(point: Point) -> bool:
@@ -110,11 +113,12 @@ def _life(here: Lane, kills: Mapping[Step, Kill | None], calm: Mapping[Step, See
             return
 
 
-def _keep(outcomes: Sequence[Outcome]) -> None:
-    tally = Tally("crash")
+def _keep(tally: Tally, outcomes: Sequence[Outcome], missed: Sequence[str]) -> None:
     for outcome in outcomes:
         if outcome.hit and outcome.kill:
             tally.count(f"{outcome.step.name}: killed {outcome.kill.when} a write", failed=bool(outcome.wrong))
+    for write in missed:
+        tally.count(f"{write}: not killed there", failed=True)
     tally.keep()
 
 

@@ -17,11 +17,14 @@ VERSIONS = {"fairlead": "0.1.0"}
 HERE = this_machine()
 
 
-def part(
-    *rows: tuple[str, int, int], command: str = "make proof", full: bool = False, notes: tuple[str, ...] = ()
-) -> Kept:
-    tried = tuple(Tried(what=what, tried=number, failed=failed) for what, number, failed in rows)
-    return Kept(rows=tried, notes=notes, command=command, date="2026-01-02", full=full, seconds=61)
+def part(*rows: tuple[str, int, int], **more: Any) -> Kept:
+    return Kept(
+        rows=tried(*rows), **{"command": "make proof", "date": "2026-01-02", "full": False, "seconds": 61, **more}
+    )
+
+
+def tried(*rows: tuple[str, int, int]) -> tuple[Tried, ...]:
+    return tuple(Tried(what=what, tried=number, failed=failed) for what, number, failed in rows)
 
 
 def test_the_page_adds_up_what_was_tried(tmp_path: Path) -> None:
@@ -37,6 +40,31 @@ def test_the_page_adds_up_what_was_tried(tmp_path: Path) -> None:
     assert "- 12 lanes" in text
     assert "`make proof`, 2026-01-02, 1 minute" in text
     assert "The API server fails" not in text
+
+
+def test_operators_that_were_broken_on_purpose_are_counted_apart_and_so_are_tests_that_failed(tmp_path: Path) -> None:
+    broken = tried(("knows no limit", 1, 0), ("asks again at once", 1, 1))
+    record = ProofRecord.of(
+        HERE, VERSIONS, {"faults": part(("late answers", 1, 0), broken=broken, failed_tests=1)}, None
+    )
+    (tmp_path / "proof.json").write_text(record.model_dump_json(exclude_none=True))
+
+    text = page(tmp_path)
+
+    assert (record.faults, record.fault_failures) == (1, 0)
+    assert "| operators broken on purpose | tried | not found |" in text
+    assert "| asks again at once | 1 | 1 |\n| **all** | **2** | **1** |" in text
+    assert "with all that ran beside it; tests that failed: 1." in text
+
+
+def test_where_nobody_counted_what_failed_nothing_is_said_of_it(tmp_path: Path) -> None:
+    record = ProofRecord.of(HERE, VERSIONS, {"faults": part(("late answers", 1, 0))}, None)
+    (tmp_path / "proof.json").write_text(record.model_dump_json(exclude_none=True))
+
+    text = page(tmp_path)
+
+    assert "tests that failed" not in text
+    assert "not found |" not in text
 
 
 def test_a_part_that_did_not_run_stays_and_says_when_it_was_made() -> None:

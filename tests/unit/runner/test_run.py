@@ -46,6 +46,31 @@ def test_c(): assert False
     assert outcome(written, code) == ({"passed": 2, "failed": 1}, 1)
 
 
+def test_what_was_lost_once_is_a_failure_though_nothing_is_lost_alone(written: Path) -> None:
+    (written.parent / "pytest.ini").write_text("[pytest]\nmarkers = counted\n")
+    mark = written.parent / "mark"
+    code = f"""
+import pytest
+from pathlib import Path
+@pytest.mark.counted
+def test_lost(): seen_before("lost")
+def test_slow(): seen_before("slow")
+def seen_before(name):
+    mark = Path({str(mark)!r} + name)
+    seen = mark.exists()
+    mark.touch()
+    assert seen
+"""
+    assert outcome(written, code) == ({"passed": 1, "failed": 1}, 1)
+
+
+def test_where_nothing_is_left_to_look_at_again_every_failure_stays(written: Path) -> None:
+    (written.parent / "pytest.ini").write_text("[pytest]\nmarkers = counted\n")
+    code = "import pytest\npytestmark = pytest.mark.counted\ndef test_a(): assert False\ndef test_b(): pass\n"
+
+    assert outcome(written, code) == ({"passed": 1, "failed": 1}, 0)
+
+
 def test_many_failures_are_no_accident(written: Path) -> None:
     mark = written.parent / "mark"
     code = f"""

@@ -103,6 +103,25 @@ async def test_who_is_served_although_new_requests_are_refused(
     assert [gate.hands_over(client, deadline) for _ in range(2)] == expected
 
 
+@pytest.mark.parametrize(
+    ("passed", "deadline", "expected"),
+    [
+        pytest.param(20, 300, True, id="in the first half of the drain: whatever its deadline"),
+        pytest.param(40, 10, True, id="in the second half: one that ends before the drain"),
+        pytest.param(40, 30, False, id="in the second half: one that may not end before the drain"),
+    ],
+)
+async def test_there_must_be_time_for_who_is_served_although_new_requests_are_refused(
+    monkeypatch: pytest.MonkeyPatch, passed: float, deadline: float, *, expected: bool
+) -> None:
+    gate, began = Gate(Metrics(CollectorRegistry())), time.monotonic()
+
+    gate.refuse(60, [POOLED])
+    monkeypatch.setattr(time, "monotonic", lambda: began + passed)
+
+    assert gate.hands_over(POOLED, deadline) == expected
+
+
 async def test_the_drain_waits_a_moment_for_the_request_that_follows_a_response() -> None:
     gate = Gate(Metrics(CollectorRegistry()))
     gate.refuse(60, [POOLED, OTHER])

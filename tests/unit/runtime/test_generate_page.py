@@ -12,11 +12,14 @@ import httpx
 import pytest
 
 from fairlead_runtime.batch import CONCURRENT_ITEMS, MAX_ITEMS
+from fairlead_runtime.exchange import BODY_SECONDS
 from fairlead_runtime.generate import Step
 from fairlead_runtime.generate_schema import DEFAULT_MAX_TOKENS, MAX_STOPS, GenerateRequest
+from fairlead_runtime.guard import BODY_LIMIT_BYTES
 from unit.runtime.serving_app import ScriptedEngine, serving
 
-PAGE = (Path(__file__).parents[3] / "docs" / "generate.md").read_text()
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (DOCS / "generate.md").read_text()
 #: (command, what it prints)
 EXAMPLES = re.findall(r"^```console\n\$ (curl [^\n]*)\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
 
@@ -79,3 +82,11 @@ def test_the_page_knows_every_field_and_bound() -> None:
     assert f"up to {MAX_STOPS} texts" in PAGE
     assert f"up to {MAX_ITEMS} requests" in PAGE
     assert f"At most {CONCURRENT_ITEMS} items" in PAGE
+
+
+def test_the_pages_know_how_large_a_body_may_be_and_how_slow() -> None:
+    size, time = f"{BODY_LIMIT_BYTES / 2**20:g} MiB", f"{BODY_SECONDS:g} seconds"
+
+    assert f"the body is larger than {size} |" in PAGE
+    assert f"the body did not arrive within {time} |" in PAGE
+    assert f"A body has at most {size} and {time} to arrive." in (DOCS / "security.md").read_text()

@@ -16,6 +16,9 @@ from urllib.request import urlopen
 
 import pytest
 
+from fairlead_operator.core.build import pod as pods
+from fairlead_runtime import drain, exchange, serving
+from fairlead_runtime.config import RuntimeConfig, Serving
 from fairlead_runtime.supervisor import Limits
 
 RUNTIME = Path(__file__).resolve().parents[3] / "runtime"
@@ -237,7 +240,7 @@ def test_an_engine_that_ends_by_itself_with_zero_is_a_failure(tmp_path: Path) ->
 
 
 def test_a_start_that_takes_too_long_is_ended_naming_the_phase(tmp_path: Path) -> None:
-    with supervised(tmp_path, "say(PhaseReached(Phase.LOADING))\ntime.sleep(60)", start=1.0, farewell=0.2) as pod:
+    with supervised(tmp_path, "say(PhaseReached(Phase.LOADING))\ntime.sleep(60)", start=4.0, farewell=0.2) as pod:
         assert pod.end() == 1
 
         record = pod.record()
@@ -246,7 +249,7 @@ def test_a_start_that_takes_too_long_is_ended_naming_the_phase(tmp_path: Path) -
 
 
 def test_a_frozen_engine_is_stalled_and_replaced(tmp_path: Path) -> None:
-    with supervised(tmp_path, "print(os.getpid(), flush=True)" + SERVES, frozen=1.0) as pod:
+    with supervised(tmp_path, "print(os.getpid(), flush=True)" + SERVES, frozen=3.0) as pod:
         until(pod.ready, "ready")
         until(lambda: any(line.isdigit() for line in pod.log().splitlines()), "its pid")
         os.kill(next(int(line) for line in pod.log().splitlines() if line.isdigit()), signal.SIGSTOP)
@@ -384,3 +387,17 @@ def test_what_the_engine_refuses_of_a_profile_is_told_under_its_name(tmp_path: P
 )
 def test_limits_come_from_the_configuration(text: str, limits: Limits) -> None:
     assert Limits.of(json.loads(text)) == limits
+
+
+def test_what_the_configuration_leaves_out_is_its_own_default() -> None:
+    """Of all that the supervisor may import, config.py is none."""
+    assert Limits().drain == Serving().drain_seconds
+    assert Limits().start == RuntimeConfig.model_fields["start_timeout_seconds"].default
+
+
+def test_an_engine_has_time_to_end_in_order_and_is_ended_before_the_kubelet_ends_the_pod() -> None:
+    # The server is waited for a second longer than it takes to close.
+    in_order = drain.LAME_DUCK_SECONDS + 3 * exchange.GRACE_SECONDS + serving.CLOSE_SECONDS + 1
+
+    assert drain.LAME_DUCK_SECONDS == pods.LAME_DUCK_SECONDS
+    assert in_order < Limits().around_drain < pods.LAME_DUCK_SECONDS + pods.ENGINE_STOP_SECONDS

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -203,6 +204,23 @@ async def test_who_answers_in_time_is_known_and_nobody_else_is_waited_for() -> N
             for address in ("127.0.0.1", "127.0.0.2", "::ffff:0.0.0.1", None)
         )
 
-        loads = await engines.loads([answering, silent, gone, pending], within=0.3)
+        loads = await engines.loads([answering, silent, gone, pending], within=1.5)
 
     assert loads == {"127.0.0.1": Load(2, 1)}
+
+
+async def test_a_pod_with_an_ipv6_address_is_asked_at_it() -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+
+    async def state(_: web.Request) -> web.Response:
+        return web.json_response({"version": 1, "phase": "ready", "inflight": {"running": 2, "waiting": 1}})
+
+    app = web.Application()
+    app.router.add_get("/state", state)
+    async with TestServer(app, host="::1") as server:
+        engines = Engines(Store(), Metrics(), lambda _: None, None, port=server.port or 0)  # type: ignore[arg-type]
+
+        loads = await engines.loads([pod(podIP="::1")], within=5)
+
+    assert list(loads.values()) == [Load(2, 1)]
