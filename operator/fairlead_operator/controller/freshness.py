@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.kinds import WATCHED, Kind
 from fairlead_operator.controller.outcomes import ApiError
-from fairlead_operator.controller.store import Key, Place, Store
+from fairlead_operator.controller.store import Key, Listed, Place, Store
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,11 @@ class Freshness:
     #: What is wrong with the last comparison, and since when; empty when it went well.
     _trouble: str = ""
     _since: float = 0.0
-    #: Since when it has shown the store behind; None when it did not, or could not be made.
-    _behind_since: float | None = None
+    #: What listings showed and the watches have not, by when that was noticed. Many changes at a time keep the store behind by seconds,
+    #: each time by others: only what stays away for long shows a dead watch.
+    _owed: dict[tuple[Kind, Listed], float] = field(default_factory=dict)
+    #: Whether the last comparison could be made.
+    _listed: bool = False
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _restarted: float = float("-inf")
 
@@ -70,13 +73,13 @@ class Freshness:
             self._asked.set()
 
     def _judge(self, trouble: str, *, listed: bool = True) -> None:
-        if trouble and not self._trouble:
+        if not listed:
+            self._owed.clear()  # the watches have their time from when the API server is back
+        if self._owed:
+            self._since = min(self._owed.values())
+        elif trouble and (listed != self._listed or not self._trouble):
             self._since = self.now()
-        self._trouble = trouble
-        if not trouble or not listed:
-            self._behind_since = None
-        elif self._behind_since is None:
-            self._behind_since = self.now()
+        self._trouble, self._listed = trouble, listed
         if not trouble:
             self.synced.set()
         elif self.behind() and self.synced.is_set() and self.now() - self._restarted > PATIENCE:
@@ -86,8 +89,7 @@ class Freshness:
 
     def behind(self) -> str:
         """What the watches have owed us for longer than PATIENCE, or nothing: an API server that is away is no fault of theirs."""
-        since = self._behind_since
-        return self._trouble if since is not None and self.now() - since > PATIENCE else ""
+        return self.overdue() if self._listed else ""
 
     def overdue(self) -> str:
         """What has been wrong for longer than PATIENCE, or nothing."""
@@ -99,31 +101,36 @@ class Freshness:
 
     async def _settle(self) -> str:
         """Compare, then give the watches RETRY seconds to show what was missing. Returns what is still missing."""
-        missing = [gap for kind in self.kinds for gap in await self._compare(kind)]
+        for kind in self.kinds:
+            await self._compare(kind)
         deadline = self.now() + RETRY
-        while (missing := [gap for gap in missing if self._behind(*gap)]) and self.now() < deadline:  # noqa: ASYNC110
+        while self._still_owed() and self.now() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(POLL)
-        if not missing:
+        if not self._owed:
             return ""
-        kind, (namespace, name), *_ = missing[0]
-        return f"{len(missing)} objects were not shown by the watches, {kind.name} {namespace}/{name} among them"
+        kind, (where, *_) = min(self._owed, key=self._owed.__getitem__)
+        told = f"{kind.name} {where[0]}/{where[1]} among them"
+        return f"{len(self._owed)} objects were not shown by the watches, {told}"
 
-    async def _compare(self, kind: Kind) -> list[tuple[Kind, Place, int]]:
-        """Drop what is gone; return what the store lacks."""
-        missing = []
+    async def _compare(self, kind: Kind) -> None:
+        """Drop what is gone, note what the store lacks."""
+        there: set[str] = set()
         for namespace in self.namespaces or (None,):
             listed, revision = await self.cluster.list_versions(kind, namespace)
-            there = {item.uid for item in listed}
+            found = {item.uid for item in listed}
             for where, identity, at, service in self.store.versions(kind):
-                if namespace in {None, where[0]} and identity not in there and at <= revision:
+                if namespace in {None, where[0]} and identity not in found and at <= revision:
                     self._drop(kind, where, identity, revision, service)
-            gaps = ((kind, item.where, item.version) for item in listed)
-            missing += [gap for gap in gaps if self._behind(*gap)]
-        return missing
+            for item in listed:
+                if not self.store.has_shown(kind, item):
+                    self._owed.setdefault((kind, item), self.now())
+            there |= found
+        # What is gone by now is owed no more.
+        self._owed = {gap: since for gap, since in self._owed.items() if gap[0] is not kind or gap[1].uid in there}
 
-    def _behind(self, kind: Kind, where: Place, listed: int) -> bool:
-        known = self.store.version_at(kind, where)
-        return known is None or known < listed
+    def _still_owed(self) -> bool:
+        self._owed = {gap: since for gap, since in self._owed.items() if not self.store.has_shown(*gap)}
+        return bool(self._owed)
 
     def _drop(self, kind: Kind, where: Place, identity: str, revision: int, service: Key | None) -> None:
         if self.store.end(kind, where, identity, revision):

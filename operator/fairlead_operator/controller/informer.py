@@ -18,6 +18,7 @@ import kopf
 from fairlead_operator.api import v1alpha1
 from fairlead_operator.controller import connection
 from fairlead_operator.controller.cluster import Cluster
+from fairlead_operator.controller.handover import HandOver
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, WATCHED, Kind
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.outcomes import ApiError
@@ -195,16 +196,17 @@ class Informer:
             self._login = await connection.for_kopf(self.pacing)
             return self._login
 
+        over = HandOver(outer)
         for kind in self.kinds:
-            self._register(registry, kind, outer)
+            self._register(registry, kind, over)
         return registry
 
-    def _register(self, registry: kopf.OperatorRegistry, kind: Kind, outer: asyncio.AbstractEventLoop) -> None:
+    def _register(self, registry: kopf.OperatorRegistry, kind: Kind, over: HandOver) -> None:
         # No index handlers, although they exist for this: until all kinds are listed kopf wakes every object that waits at every
         # object that is done, and with a thousand services the process does nothing else for a minute.
         async def event(event: Mapping[str, Any], **_: Any) -> None:
             tell = self.gone if event["type"] == "DELETED" else self.seen
-            outer.call_soon_threadsafe(tell, kind, slim(event["object"]))
+            over.put(tell, kind, slim(event["object"]))
 
         where: dict[str, Any] = {"group": kind.group, "version": kind.version, "plural": kind.plural}
         kopf.on.event(id=f"event-{kind.plural}", registry=registry, **where)(event)

@@ -208,6 +208,12 @@ class Store:
         known = self._shelves[kind].objects.get(where)
         return None if known is None else known.version
 
+    def has_shown(self, kind: Kind, listed: Listed) -> bool:
+        """Whether what a listing showed has come: this version or a later one of the place, or this object's end."""
+        known = self._shelves[kind].objects.get(listed.where)
+        at = max(-1 if known is None else known.version, self._ended.get(listed.uid, -1))
+        return at >= listed.version
+
     def _content(self, known: _Kept) -> Manifest:
         return self._read(known.content) if isinstance(known.content, bytes) else known.content
 

@@ -150,3 +150,50 @@ def test_the_first_listings_are_no_reason(freshness: Freshness) -> None:
     freshness.look()
 
     assert not freshness._asked.is_set()
+
+
+async def test_what_ended_after_it_was_listed_is_owed_no_more(
+    freshness: Freshness, listing: Listing, clock: Clock
+) -> None:
+    listing.items[PODS] = [child("a", version=5, uid="p1")]
+    assert "Pod ns/a" in await freshness._settle()
+    freshness.store.end(PODS, ("ns", "a"), "p1", 7)
+
+    listing.items[PODS] = []
+
+    assert await freshness._settle() == ""
+
+
+async def test_its_end_alone_is_enough_while_the_listing_still_has_it(freshness: Freshness, listing: Listing) -> None:
+    listing.items[PODS] = [child("a", version=5, uid="p1")]
+    freshness.store.end(PODS, ("ns", "a"), "p1", 7)
+
+    assert await freshness._settle() == ""
+
+
+async def test_watches_that_lag_with_ever_other_objects_are_not_dead(
+    freshness: Freshness, listing: Listing, clock: Clock, told: list[Any]
+) -> None:
+    """In a mass update something is behind at every look, and each time it is something else."""
+    await compare(freshness)
+    for number in range(20):
+        listing.items[PODS] = [child("a", version=number + 5, uid="p1")]
+        await compare(freshness)
+        freshness.store.observe(PODS, child("a", version=number + 5, uid="p1"))
+        clock.time += 10
+
+    assert told == []
+    assert freshness.unready() == ""
+
+
+async def test_a_watch_that_never_shows_what_goes_on_changing_is_dead(
+    freshness: Freshness, listing: Listing, clock: Clock, told: list[Any]
+) -> None:
+    await compare(freshness)
+    for number in range(20):
+        listing.items[PODS] = [child("a", version=number + 5, uid="p1")]
+        await compare(freshness)
+        clock.time += 10
+
+    assert "restart" in told
+    assert "Pod ns/a" in freshness.unready()
