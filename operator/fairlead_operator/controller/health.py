@@ -1,5 +1,6 @@
-"""/livez, /readyz and /metrics on one port, answered by the loop that reconciles: a stuck loop answers nothing."""
+"""/livez, /readyz and /metrics on one port, taken by the loop that reconciles: a stuck loop answers nothing."""
 
+import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -55,4 +56,6 @@ class Health:
         return handler
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        # Of thousands of services it is seconds of work: in the loop the Lease would be lost to a scrape.
+        text = await asyncio.to_thread(generate_latest, self.registry)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -26,7 +26,7 @@ class StoreCollector(Collector):
         self._depth = depth
 
     def collect(self) -> Iterator[Metric]:
-        """The families; called by prometheus_client."""
+        """The families; called by prometheus_client, in a thread: what the store gives out at once is whole, and nobody changes it."""
         yield GaugeMetricFamily("fairlead_workqueue_depth", "Services that wait for a worker.", value=self._depth())
         objects = GaugeMetricFamily("fairlead_store_objects", "Known objects by kind.", labels=["kind"])
         for kind in WATCHED:

@@ -1,3 +1,5 @@
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -96,3 +98,25 @@ def test_two_operators_fit_into_one_process() -> None:
     first.watch_restarts.inc()
 
     assert second.registry.get_sample_value("fairlead_watch_restarts_total") == 0
+
+
+async def test_a_scrape_that_takes_long_holds_nobody_up(
+    url: tuple[str, State, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, _, _ = url
+    going, enough = threading.Event(), threading.Event()
+
+    def slow(_: object) -> bytes:
+        going.set()
+        enough.wait(20)
+        return b"done"
+
+    monkeypatch.setattr("fairlead_operator.controller.health.generate_latest", slow)
+    scrape = asyncio.create_task(get(f"{base}/metrics"))
+    async with asyncio.timeout(20):
+        while not going.is_set():  # noqa: ASYNC110 - the scrape is in a thread
+            await asyncio.sleep(0.01)
+        assert await get(f"{base}/livez") == (200, "ok")
+        assert not scrape.done()
+        enough.set()
+        assert await scrape == (200, "done")
