@@ -13,6 +13,7 @@ from api import access
 from api.cluster import Manifest, conditions, eventually, service
 from api.conftest import install_crd
 from api.operators import OperatorProcess, operator_on
+from fairlead_cli.bench import statistics
 from fairlead_cli.local.logs import last_lines
 from scale import audit, latency, process
 from scale.engine import engine
@@ -133,6 +134,8 @@ def _phases(run: Run, idle_minutes: float, say: Callable[[str], None]) -> Seen:
     children = audit.children_after(writes, run.names, access.USER, CHILDREN)
     converged = audit.last(own, "inferenceservices/status") - began
     say(f"converged in {converged:.1f} s, {len(own)} writes, {cpu:.1f} s of CPU, {peak:.0f} MiB")
+    half, nearly = (statistics.quantile(sorted(children), part) for part in (0.5, 0.99))
+    say(f"children after {half:.1f} s (p50) and {nearly:.1f} s (p99); the API server's p99 {1000 * p99:.0f} ms")
 
     time.sleep(60 * idle_minutes)
     idle = run.own()
