@@ -1,6 +1,6 @@
 """How the operator does with many services, beside a bare loop that makes the same Deployments: `make bench-scale`.
 
-operator_scale.py [--resources 1000] [--runs 1] [--idle-minutes 1] [--keep]
+operator_scale.py [--resources 1000] [--runs 1] [--idle-minutes 1] [--no-update] [--keep]
 
 Without --keep nothing is written, and the figures are compared with the kept ones: a regression fails, and so does a write of an idle
 or a restarted operator. What is asked of 1,000 services and not met is told; on a small machine it is the machine's.
@@ -22,7 +22,7 @@ from fairlead_cli.bench.scale_record import ScaleRecord, ScaleRow  # noqa: E402
 KEPT = ROOT / "docs" / "benchmarks" / "operator-scale.json"
 
 
-def measure(number: int, runs: int, idle_minutes: float) -> ScaleRow:
+def measure(number: int, runs: int, idle_minutes: float, *, update: bool) -> ScaleRow:
     """So many runs, each with the operator and then without it."""
     seen: list[tuple[phases.Seen, float]] = []
     for run in range(1, runs + 1):
@@ -31,7 +31,7 @@ def measure(number: int, runs: int, idle_minutes: float) -> ScaleRow:
             print(f"{number} services, run {run}: {line}", flush=True)
 
         with TemporaryDirectory() as folder:
-            measured = phases.with_operator(Path(folder) / "operator", number, idle_minutes, say)
+            measured = phases.with_operator(Path(folder) / "operator", number, idle_minutes, say, update=update)
             bare = phases.without_operator(Path(folder) / "bare", number, measured.deployment)
         say(f"the same Deployments without the operator: {bare:.1f} s")
         seen.append((measured, bare))
@@ -45,11 +45,19 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1, help="of each number; the figures are their medians")
     parser.add_argument("--idle-minutes", type=float, default=1)
     parser.add_argument(
+        "--no-update",
+        action="store_true",
+        help="leave the mass update out: of 5,000 it takes over an hour on two cores",
+    )
+    parser.add_argument(
         "--keep", action="store_true", help="write the figures into docs/benchmarks/ instead of comparing them"
     )
     asked = parser.parse_args()
 
-    rows = [measure(int(number), asked.runs, asked.idle_minutes) for number in asked.resources.split(",")]
+    rows = [
+        measure(int(number), asked.runs, asked.idle_minutes, update=not asked.no_update)
+        for number in asked.resources.split(",")
+    ]
     for row in rows:
         print(row.model_dump_json(indent=1))
     for line in (f"{row.resources} services: {missed}" for row in rows for missed in row.missed()):

@@ -39,6 +39,14 @@ _OF_A_CLUSTER: Final = ("uid", "resourceVersion", "creationTimestamp", "generati
 
 
 @dataclass(frozen=True)
+class Update:
+    """Another template for every pod: seconds from the first change to the last status."""
+
+    seconds: float
+    writes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Seen:
     """What one run showed; seconds, unless a name says otherwise. cpu is the operator's, for creating all."""
 
@@ -52,8 +60,8 @@ class Seen:
     idle_writes: int
     restart_s: float
     restart_writes: int
-    update_s: float
-    update_writes: Mapping[str, int]
+    #: None where it was left out.
+    update: Update | None
     #: One of the Deployments that the operator made.
     deployment: Manifest
 
@@ -107,8 +115,8 @@ class Run:
         return self.operator.process.pid
 
 
-def with_operator(folder: Path, number: int, idle_minutes: float, say: Callable[[str], None]) -> Seen:
-    """All phases of one run with the operator."""
+def with_operator(folder: Path, number: int, idle_minutes: float, say: Callable[[str], None], *, update: bool) -> Seen:
+    """All phases of one run with the operator, with the mass update or without."""
     with ground(folder, number) as on, engine():
         install_crd(on.kubectl)
         system = replace(on.kubectl, namespace=access.SYSTEM)
@@ -118,10 +126,10 @@ def with_operator(folder: Path, number: int, idle_minutes: float, say: Callable[
             run = Run(on, operator, audit.Log(on.plane.audit_log), names(number))
             run.lead()
             say(f"the operator is process {run.pid()}")
-            return _phases(run, idle_minutes, say)
+            return _phases(run, idle_minutes, say, update=update)
 
 
-def _phases(run: Run, idle_minutes: float, say: Callable[[str], None]) -> Seen:
+def _phases(run: Run, idle_minutes: float, say: Callable[[str], None], *, update: bool) -> Seen:
     run.log.more()
     cpu, readings = process.cpu_seconds(run.pid()), latency.buckets(run.on.metrics())
     took = paced(lambda name: run.on.create(SERVICES, service(name)), run.names, RATE)
@@ -143,12 +151,10 @@ def _phases(run: Run, idle_minutes: float, say: Callable[[str], None]) -> Seen:
     restart_s, restarted = _restart(run)
     say(f"steady {restart_s:.1f} s after a restart, {len(restarted)} writes")
 
-    paced(lambda name: run.on.patch(f"{SERVICES}/{name}", CHANGE), run.names, RATE)
-    updating = run.settled(is_ready)
-    updated = audit.by_user(updating, access.USER)
-    update = audit.last(updated, "inferenceservices/status") - first(updating, "inferenceservices")
+    updated = _updated(run) if update else None
     peak = max(peak, process.peak_mib(run.pid()))
-    say(f"all updated in {update:.1f} s, {len(updated)} writes, {peak:.0f} MiB at most")
+    if updated:
+        say(f"all updated in {updated.seconds:.1f} s, {sum(updated.writes.values())} writes, {peak:.0f} MiB at most")
     return Seen(
         children=children,
         children_s=max(write.done for write in own if write.created and write.resource in CHILDREN) - began,
@@ -160,10 +166,17 @@ def _phases(run: Run, idle_minutes: float, say: Callable[[str], None]) -> Seen:
         idle_writes=len(idle),
         restart_s=restart_s,
         restart_writes=len(restarted),
-        update_s=update,
-        update_writes=Counter(write.resource for write in updated),
+        update=updated,
         deployment=run.on.http.get(f"{DEPLOYMENTS}/{run.names[0]}").raise_for_status().json(),
     )
+
+
+def _updated(run: Run) -> Update:
+    paced(lambda name: run.on.patch(f"{SERVICES}/{name}", CHANGE), run.names, RATE)
+    writes = run.settled(is_ready)
+    own = audit.by_user(writes, access.USER)
+    seconds = audit.last(own, "inferenceservices/status") - first(writes, "inferenceservices")
+    return Update(seconds, Counter(write.resource for write in own))
 
 
 def _restart(run: Run) -> tuple[float, list[audit.Write]]:

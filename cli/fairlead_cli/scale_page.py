@@ -86,8 +86,8 @@ def _after(record: ScaleRecord) -> str:
             str(row.idle_writes),
             f"{row.restart_s:.1f}",
             str(row.restart_writes),
-            f"{row.update_s:.1f}",
-            f"{row.update_writes_per_resource:.2f}",
+            "not run" if row.update_s is None else f"{row.update_s:.1f}",
+            "" if row.update_writes_per_resource is None else f"{row.update_writes_per_resource:.2f}",
         )
         for row in record.rows
     ]

@@ -19,7 +19,7 @@ class ScaleRow(Record):
     all are Ready. bare_loop_s: the same number of equal Deployments, created at the same rate without the operator, until the last
     is available. writes_per_resource: all of the operator's writes until then, child_writes_per_resource those to children.
     cpu_s: the operator's for one service. peak_mib: the most memory it had resident, before a restart or after, the update included. idle_writes, restart_writes: all but the
-    Lease's. restart_s: from the start of a new operator until it has looked at every service.
+    Lease's. restart_s: from the start of a new operator until it has looked at every service. update_*: None where that was left out.
     """
 
     resources: int
@@ -38,8 +38,8 @@ class ScaleRow(Record):
     idle_writes: int
     restart_s: float
     restart_writes: int
-    update_s: float
-    update_writes_per_resource: float
+    update_s: float | None = None
+    update_writes_per_resource: float | None = None
 
     @property
     def ratio(self) -> float:

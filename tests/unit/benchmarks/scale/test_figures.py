@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from scale.figures import record, regressions, row
-from scale.phases import Seen
+from scale.phases import Seen, Update
 
 SEEN = Seen(
     children=[0.1, 0.2, 0.9],
@@ -17,8 +17,7 @@ SEEN = Seen(
     idle_writes=0,
     restart_s=3.0,
     restart_writes=0,
-    update_s=12.0,
-    update_writes={"deployments": 10, "inferenceservices/status": 30},
+    update=Update(12.0, {"deployments": 10, "inferenceservices/status": 30}),
     deployment={},
 )
 
@@ -81,3 +80,12 @@ def test_rows_of_other_sizes_stay_unless_they_are_another_machines() -> None:
 
     assert [each.resources for each in record([new], kept).rows] == [10, 100]
     assert [each.resources for each in record([new], elsewhere).rows] == [10]
+
+
+def test_an_update_that_was_left_out_is_no_figure_and_no_regression() -> None:
+    without = row(10, [(replace(SEEN, update=None), 5.0)], 1)
+    kept, made = record([without], None), record([row(10, [(SEEN, 5.0)], 1)], None)
+
+    assert (without.update_s, without.update_writes_per_resource) == (None, None)
+    assert " --no-update " in kept.command
+    assert regressions(kept, made) == regressions(made, kept) == []
