@@ -24,6 +24,8 @@ INTERVAL = 300.0
 RETRY = 5.0
 #: How often the store is looked at while it is behind a listing, in seconds.
 POLL = 0.1
+#: The same for each object that is missing: a look at tens of thousands is work too.
+LOOK = 1e-4
 #: A store that is behind, or cannot be compared, for longer than this many seconds is not to be trusted.
 PATIENCE = 60.0
 
@@ -100,12 +102,16 @@ class Freshness:
         return self.overdue() if self.synced.is_set() else f"the store is not synced yet: {self._trouble or 'listing'}"
 
     async def _settle(self) -> str:
-        """Compare, then give the watches RETRY seconds to show what was missing. Returns what is still missing."""
+        """Compare, then wait for what was missing, until nothing more of it comes for RETRY seconds. Returns what is still missing."""
         for kind in self.kinds:
             await self._compare(kind)
-        deadline = self.now() + RETRY
-        while self._still_owed() and self.now() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(POLL)
+        left, deadline = len(self._owed), self.now() + RETRY
+        while self._still_owed() and self.now() < deadline:
+            if (
+                len(self._owed) < left
+            ):  # they are coming, of a whole cluster for minutes: another listing would only keep them
+                left, deadline = len(self._owed), self.now() + RETRY
+            await asyncio.sleep(max(POLL, left * LOOK))
         if not self._owed:
             return ""
         kind, (where, *_) = min(self._owed, key=self._owed.__getitem__)

@@ -197,3 +197,22 @@ async def test_a_watch_that_never_shows_what_goes_on_changing_is_dead(
 
     assert "restart" in told
     assert "Pod ns/a" in freshness.unready()
+
+
+async def test_one_listing_waits_for_as_long_as_what_it_showed_goes_on_coming(
+    freshness: Freshness, listing: Listing, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairlead_operator.controller.freshness.RETRY", 5.0)
+    names = [f"p{number}" for number in range(9)]
+    listing.items[PODS] = [child(name, version=5, uid=name) for name in names]
+
+    async def sleep(_: float) -> None:
+        clock.time += 4
+        if len(names) > 1:
+            name = names.pop()
+            freshness.store.observe(PODS, child(name, version=5, uid=name))
+
+    monkeypatch.setattr("fairlead_operator.controller.freshness.asyncio.sleep", sleep)
+
+    assert "1 objects were not shown by the watches, Pod ns/p0" in await freshness._settle()
+    assert names == ["p0"]
