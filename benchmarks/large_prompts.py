@@ -18,7 +18,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -68,7 +68,7 @@ class Pace:
             await asyncio.sleep(0.01)
 
     async def stream(self, client: httpx.AsyncClient, model: str) -> None:
-        """One stream after the other until cancelled."""
+        """One stream after the other until cancelled. Raises when one is refused or cut: the gaps of the others tell nothing of it."""
         body = {"model": model, "prompt": "a", "max_tokens": LENGTH, "stream": True, "ignore_eos": True}
         while True:
             async with client.stream("POST", "/v1/completions", json=body) as answer:
@@ -78,6 +78,8 @@ class Pace:
                     if not line.startswith("data: {"):
                         continue
                     came = time.perf_counter()
+                    if '"error"' in line:
+                        raise RuntimeError(line)
                     if last is not None and self.now:
                         self.gaps.setdefault(self.now, []).append(1000 * (came - last))
                     last = came
@@ -118,22 +120,26 @@ async def compare(asked: argparse.Namespace, path: str, orders: Connection, stop
     async with client_of(asked) as client:
         streams = [asyncio.create_task(pace.stream(client, asked.model)) for _ in range(asked.streams)]
         streams.append(asyncio.create_task(pace.probe(client)))
-        await asyncio.sleep(1)  # all have begun
-        for number in range(2 * asked.rounds):
-            pace.now = "disturbed" if number % 4 in (1, 2) else "quiet"
-            if pace.now == "disturbed":
-                stop.clear()
-                orders.send(path)
-            await asyncio.wait(streams, timeout=asked.seconds, return_when=asyncio.FIRST_EXCEPTION)
-            if pace.now == "disturbed":
-                stop.set()
-                # What was sent is still disturbing until it is answered.
-                counted, took = await asyncio.to_thread(orders.recv)
-                statuses += counted
-                seconds += took
-        for stream in streams:
-            stream.cancel()
-        await asyncio.gather(*streams, return_exceptions=True)
+        try:
+            await asyncio.sleep(1)  # all have begun
+            for number in range(2 * asked.rounds):
+                pace.now = "disturbed" if number % 4 in (1, 2) else "quiet"
+                if pace.now == "disturbed":
+                    stop.clear()
+                    orders.send(path)
+                await all_go_on(streams, asked.seconds)
+                if pace.now == "disturbed":
+                    stop.set()
+                    # What was sent is still disturbing until it is answered.
+                    counted, took = await asyncio.to_thread(orders.recv)
+                    statuses += counted
+                    seconds += took
+            await all_go_on(streams, 0)
+        finally:
+            stop.set()
+            for stream in streams:
+                stream.cancel()
+            await asyncio.gather(*streams, return_exceptions=True)
     return {
         "route": path,
         "statuses": {str(status): count for status, count in sorted(statuses.items())},
@@ -141,6 +147,13 @@ async def compare(asked: argparse.Namespace, path: str, orders: Connection, stop
         **{phase: figures(pace.gaps[phase]) for phase in ("quiet", "disturbed")},
         **{f"{phase}_probes": figures(pace.probes[phase]) for phase in ("quiet", "disturbed")},
     }
+
+
+async def all_go_on(tasks: Collection["asyncio.Task[Any]"], seconds: float) -> None:
+    """For so long. Raises what the first of them raised."""
+    done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    for task in done:
+        task.result()
 
 
 def figures(milliseconds: list[float]) -> dict[str, float]:

@@ -37,13 +37,14 @@ _ARGUMENTS = {"tensor": "tensor_parallel_size", "pipeline": "pipeline_parallel_s
 @dataclass(frozen=True)
 class Case:
     """settings: as EngineSettings names them, and vLLM's LLM too but for _ARGUMENTS. drafting: how a second model guesses GUESSES tokens, and
-    its shape.
+    its shape. fitted: a constant of the arithmetic is from it.
     """
 
     name: str
     shape: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     drafting: tuple[str, str] | None = None
+    fitted: bool = False
 
     @property
     def all_settings(self) -> dict[str, Any]:
@@ -101,7 +102,7 @@ class Case:
 
 
 CASES: Sequence[Case] = (
-    Case("7B bf16", "7B"),
+    Case("7B bf16", "7B", fitted=True),
     Case("7B bf16, whole context, 0.95", "7B", {"max_model_len": 32_768, "gpu_memory_utilization": 0.95}),
     Case(
         "7B bf16, 16,384 tokens a step, 1,024 requests", "7B", {"max_num_batched_tokens": 16_384, "max_num_seqs": 1024}
@@ -125,16 +126,17 @@ CASES: Sequence[Case] = (
     Case("7B bf16, 1B guesses", "7B", {}, ("draft_model", "1B")),
     Case("7B bf16, KV fp8, 1B guesses", "7B", {"kv_cache_dtype": "fp8"}, ("draft_model", "1B")),
     Case("13B bf16, 1B guesses, 0.6", "13B", {"gpu_memory_utilization": 0.6}, ("draft_model", "1B")),
-    Case("7B bf16, EAGLE", "7B", {}, ("eagle", "7B, EAGLE head")),
-    Case("7B bf16, EAGLE-3", "7B", {}, ("eagle3", "7B, EAGLE head")),
+    Case("7B bf16, EAGLE", "7B", {}, ("eagle", "7B, EAGLE head"), fitted=True),
+    Case("7B bf16, EAGLE-3", "7B", {}, ("eagle3", "7B, EAGLE head"), fitted=True),
     Case(
         "7B fp8, KV fp8, EAGLE, 0.5",
         "7B",
         {"quantization": "fp8", "kv_cache_dtype": "fp8", "gpu_memory_utilization": 0.5},
         ("eagle", "7B, EAGLE head"),
+        fitted=True,
     ),
     Case("7B bf16, 1B guesses, tensor 2", "7B", {"tensor": 2}, ("draft_model", "1B")),
-    Case("7B bf16, EAGLE-3, tensor 2", "7B", {"tensor": 2}, ("eagle3", "7B, EAGLE head")),
+    Case("7B bf16, EAGLE-3, tensor 2", "7B", {"tensor": 2}, ("eagle3", "7B, EAGLE head"), fitted=True),
 )
 
 #: The engine starts in a process of its own, so that the GPU is empty for the next one. bytes: the GPU's memory as the engine asks for it.
@@ -209,6 +211,7 @@ class Measuring:
             settings=case.all_settings,
             planned_kv_tokens=case.planned(seen.gpu_bytes),
             reported_kv_tokens=seen.tokens,
+            fitted=case.fitted,
         )
         with self._lock:
             self._rows[case.name] = row

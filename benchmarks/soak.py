@@ -126,10 +126,14 @@ def private_mib(pid: int) -> float | None:
 
 @dataclass
 class Watched:
-    """What is seen of the pod from beside. memory: (seconds, MiB) by process. questions: how often the watchdog had a suspicion."""
+    """What is seen of the pod from beside. memory: (seconds, MiB) by process. questions: how often the watchdog had a suspicion.
+
+    deaf: its log ended first, as it does when the container is started again, and what was said after that is not counted.
+    """
 
     memory: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     questions: int = 0
+    deaf: bool = False
 
     @contextlib.contextmanager
     def meanwhile(self, kubectl: Kubectl, pod: dict[str, Any]) -> Iterator[None]:
@@ -139,7 +143,7 @@ class Watched:
         logs = subprocess.Popen(follow, env=kubectl.environment, stdout=subprocess.PIPE)
         threads = [
             threading.Thread(target=self._weigh, args=(first, over)),
-            threading.Thread(target=self._listen, args=(logs,)),
+            threading.Thread(target=self._listen, args=(logs, over)),
         ]
         for thread in threads:
             thread.start()
@@ -160,9 +164,12 @@ class Watched:
                 if held is not None:
                     self.memory.setdefault(process[1], []).append((time.monotonic() - began, held))
 
-    def _listen(self, logs: "subprocess.Popen[bytes]") -> None:
+    def _listen(self, logs: "subprocess.Popen[bytes]", over: threading.Event) -> None:
         assert logs.stdout is not None
-        self.questions = sum(QUESTION in line for line in logs.stdout)
+        with logs.stdout as lines:
+            questions = sum(QUESTION in line for line in lines)
+        self.deaf = not over.is_set()
+        self.questions = questions
 
 
 def named(first: int) -> list[tuple[int, str]]:
@@ -221,6 +228,9 @@ def main() -> int:
             results = saturate(plan, 60 * asked.minutes)
         minutes = (time.monotonic() - began) / 60
         restarted = restarts(before, pods(kubectl))
+    assert restarted or not watched.deaf, (
+        "the pod's log was not read to the end: nobody counted the watchdog's questions"
+    )
     record = recorded(results, watched, minutes, restarted, asked.concurrency)
     asked.output.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
     say(f"{record.requests} requests in {record.minutes:g} min: {record.verdict}")

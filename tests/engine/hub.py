@@ -35,7 +35,10 @@ REFUSALS: Mapping[str, Refusal] = {
 
 
 class Hub(ThreadingHTTPServer):
-    """`repositories`: name -> folder whose files it serves under the revision main; `tokens`: name -> the token that opens it."""
+    """`repositories`: name -> folder whose files it serves under the revision main; `tokens`: name -> the token that opens it.
+
+    `fetched`: names of the files whose content was asked for, each time.
+    """
 
     daemon_threads = True
 
@@ -43,6 +46,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repositories = repositories
         self.tokens: dict[str, str] = {}
+        self.fetched: list[str] = []
 
     @property
     def url(self) -> str:
@@ -99,6 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(header, value)
         self.end_headers()
         if self.command == "GET":
+            self.server.fetched.append(name)
             with path.open("rb") as content:
                 while chunk := content.read(1 << 20):
                     self.wfile.write(chunk)

@@ -97,7 +97,10 @@ def median(values: Sequence[float]) -> float:
 
 
 class Ratio(BaseModel):
-    """The median of paired ratios, and the bootstrap interval that holds it with 95 %."""
+    """The median of paired ratios, and the middle 95 % of a bootstrap's medians.
+
+    Of seven pairs these reach from the second to the sixth, which holds the true median with 88 %: 1 - 2 * (1 + 7) / 2**7.
+    """
 
     model_config = ConfigDict(frozen=True)
 

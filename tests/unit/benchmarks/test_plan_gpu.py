@@ -62,9 +62,9 @@ def test_rows_are_kept_as_they_come_and_in_the_order_of_the_cases(tmp_path: Path
     for case in (CASES[2], CASES[0]):
         measuring.add(case, started(LOG))
 
-        names = [row.config for row in PlanRecord.model_validate_json(kept.read_text(encoding="utf-8")).rows]
-        assert case.name in names
-    assert names == [CASES[0].name, CASES[2].name]
+        rows = PlanRecord.model_validate_json(kept.read_text(encoding="utf-8")).rows
+        assert case.name in [row.config for row in rows]
+    assert [(row.config, row.fitted) for row in rows] == [(CASES[0].name, True), (CASES[2].name, False)]
 
 
 def test_a_start_that_fails_leaves_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +157,13 @@ def test_what_was_measured_still_holds() -> None:
     cases = {case.name: case for case in CASES}
     measured = {drafting[0] for kept in record.rows if (drafting := cases[kept.config].drafting)}
     assert measured == set(memory.DRAFTING), "each way to guess with a second model"
+    # An EAGLE head's graphs were fitted to the kept rows, which show the plans that were there before.
+    assert {kept.config for kept in record.rows if kept.fitted} == {
+        case.name for case in CASES if case.fitted and not case.drafting
+    }
+    assert {case.name for case in CASES if case.fitted and case.drafting} == {
+        case.name for case in CASES if case.drafting and case.drafting[0].startswith("eagle")
+    }
     for kept in record.rows:
         plan = cases[kept.config].plan(kept.gpu_bytes or record.gpu_bytes, kept.settings)
         assert plan.kv_cache_tokens is not None

@@ -1,11 +1,15 @@
 """The hour at saturation: how what was seen becomes a record, and when it passes."""
 
+import os
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from soak import Watched, held, recorded, restarts, supervisor
+import soak
+from soak import QUESTION, Watched, held, recorded, restarts, supervisor
 
+from asking import until
 from fairlead_cli.bench.statistics import Failed, LevelResult, level_result
 
 
@@ -47,6 +51,26 @@ def test_the_supervisor_is_found_by_its_pod_and_its_command(tmp_path: Path, slic
     assert supervisor(uid, tmp_path) == 11
     with pytest.raises(RuntimeError, match="no supervisor"):
         supervisor("7-7", tmp_path)
+
+
+@pytest.mark.parametrize(("then", "deaf"), [("exec sleep 60", False), ("exit", True)])
+def test_a_log_that_ends_before_the_hour_does_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str, *, deaf: bool
+) -> None:
+    """As it does when the container is started again: questions that the watchdog asks later are counted by nobody."""
+    follow, said = tmp_path / "kubectl", tmp_path / "said"
+    follow.write_text(f"#!/bin/sh\necho '{QUESTION.decode()}'\ntouch {said}\n{then}\n")
+    follow.chmod(0o755)
+    monkeypatch.setattr(soak, "supervisor", lambda _: os.getpid())
+    kubectl = cast("Any", SimpleNamespace(program=follow, environment=dict(os.environ)))
+    watched = Watched()
+
+    with watched.meanwhile(kubectl, {"metadata": {"name": "a", "uid": "1"}}):
+        until(said.exists, "a log", 20)
+        if deaf:
+            until(lambda: watched.questions == 1, "its end", 20)
+
+    assert (watched.questions, watched.deaf) == (1, deaf)
 
 
 def test_the_trend_of_the_memory_is_that_after_the_warm_up() -> None:

@@ -99,3 +99,10 @@ def test_the_interval_is_the_same_each_time() -> None:
     pairs = [(100.0 + number % 5, 100.0) for number in range(9)]
 
     assert ratio(pairs) == ratio(pairs)
+
+
+def test_of_seven_pairs_the_interval_leaves_out_the_least_and_the_most() -> None:
+    """Between them the true median lies with 1 - 2 * (1 + 7) / 2**7, which is what the page says of seven."""
+    result = ratio([(number / 10, 1.0) for number in range(7)])
+
+    assert (result.low, result.high) == (0.1, 0.5)
