@@ -326,6 +326,6 @@ def test_an_answer_that_its_client_reads_slowly_is_complete(tmp_path: Path) -> N
         body = uvloop.run(slowly(runtime))
 
         (choice,) = json.loads(body)["choices"]
-        assert choice["text"] == LARGE["prompt"] + "t1 "
+        assert choice["text"] == f"{LARGE['prompt']}t1 "
         assert runtime.process.wait(20) == 0
         assert runtime.record is None

@@ -144,9 +144,11 @@ def _lives(progress: Progress) -> bool:
         binaries.ensure("kubectl", progress=progress)
     deadline = time.monotonic() + PATIENCE
     with step("waiting for the node of the cluster that runs", progress):
-        while all(seen.components.values()) and not seen.running and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
             time.sleep(POLL)
             seen = status()
+            if seen.running or not all(seen.components.values()):
+                break
     return seen.running
 
 

@@ -36,13 +36,13 @@ def status_first() -> None:
     carry_out = Reconciler._carry_out
     begun: set[str] = set()
 
-    async def carried_out(self: Reconciler, key: Key, service: Manifest, resolved: Resolved) -> Report:
+    async def carried_out(self: Reconciler, key: Key, service: Manifest, resolved: Resolved, *, served: bool) -> Report:
         about = f"{service['metadata']['uid']} {service['metadata']['generation']}"
         if (service.get("status") or {}).get("observedGeneration") != service["metadata"]["generation"]:
             begun.add(about)
             await self._report(key, service, resolved, [])
         if about in begun:
-            return await carry_out(self, key, service, resolved)
+            return await carry_out(self, key, service, resolved, served=served)
         return await self._report(key, service, resolved, [])
 
     _swap(Reconciler, "_carry_out", carried_out)

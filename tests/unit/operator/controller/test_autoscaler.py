@@ -121,7 +121,7 @@ async def test_a_bug_about_one_service_is_said_each_time_and_the_others_are_scal
     assert await world.look() == [4]
     assert await world.look() == []
     said = [record.exc_info for record in caplog.records if record.exc_info]
-    assert [bug and bug[0] for bug in said] == [ValueError, ValueError]
+    assert [bug[0] for bug in said] == [ValueError, ValueError]
 
 
 @pytest.mark.parametrize("code", [0, 403, 500])

@@ -160,7 +160,7 @@ def test_whatever_a_pod_says_is_refused_or_can_be_told_and_scaled_on(body: dict[
 
     replicas = [Replica(ready=True, load=state.load)]
     decide(Autoscaling.model_validate({"maxReplicas": 8}), 1, replicas, None, NOW)
-    seen = {"states": {"uid-mistral-0": state}}
+    seen: dict[str, Any] = {"states": {"uid-mistral-0": state}}
     pods = service(), ready()
     build_status(snapshot(*pods, **seen), service().outcome, observed(*pods, **seen))
 

@@ -391,7 +391,7 @@ def test_reasons_of_false_conditions_are_in_the_table_or_only_say_on_its_way() -
         pytest.param([unscheduled(GPU).of(KEYS)], "True/APIKeyRequired", id="no pod runs, and those to come do"),
     ],
 )
-def test_a_key_guards_the_port_once_every_pod_asks_for_it(pods: list[dict[str, Any]], expected: str) -> None:
+def test_a_key_guards_the_port_once_every_pod_asks_for_it(pods: list[Any], expected: str) -> None:
     assert stated(KEYS, *pods)["Secured"] == expected
 
 
