@@ -16,6 +16,7 @@ from fairlead_runtime.exchange import BODY_SECONDS
 from fairlead_runtime.generate import Step
 from fairlead_runtime.generate_schema import DEFAULT_MAX_TOKENS, MAX_STOPS, GenerateRequest
 from fairlead_runtime.guard import BODY_LIMIT_BYTES
+from fairlead_runtime.request_heads import HEAD_LIMIT_BYTES, HEAD_SECONDS
 from unit.runtime.serving_app import ScriptedEngine, serving
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -89,4 +90,5 @@ def test_the_pages_know_how_large_a_body_may_be_and_how_slow() -> None:
 
     assert f"the body is larger than {size} |" in PAGE
     assert f"the body did not arrive within {time} |" in PAGE
-    assert f"A body has at most {size} and {time} to arrive." in (DOCS / "security.md").read_text()
+    head = f"A request's head has at most {HEAD_LIMIT_BYTES / 1024:g} KiB and {HEAD_SECONDS:g} seconds to arrive"
+    assert f"{head}, a body {size} and {time}." in (DOCS / "security.md").read_text()
