@@ -148,7 +148,7 @@ class Late(First):
 
 
 class LeaseTrouble(Harm):
-    """One of four requests about the Lease fails, one way or another."""
+    """One of four requests about the Lease fails, one way or another; the first of them, for a scenario may be over in seconds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -158,10 +158,10 @@ class LeaseTrouble(Harm):
         if request.target.resource != "leases":
             return None
         self._asked += 1
-        if self._asked % 4:
+        if self._asked % 4 != 1:
             return None
         self.did(request)
-        if self._asked % 8:
+        if self._asked % 8 == 1:
             raise Cut
         return refusal(503, "ServiceUnavailable")
 
