@@ -37,7 +37,7 @@ REFUSALS: Mapping[str, Refusal] = {
 class Hub(ThreadingHTTPServer):
     """`repositories`: name -> folder whose files it serves under the revision main; `tokens`: name -> the token that opens it.
 
-    `fetched`: names of the files whose content was asked for, each time.
+    `fetched`: names of the files that were asked for as a whole, each time; the plan reads their headers, by range.
     """
 
     daemon_threads = True
@@ -103,7 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(header, value)
         self.end_headers()
         if self.command == "GET":
-            self.server.fetched.append(name)
+            if "Range" not in self.headers:
+                self.server.fetched.append(name)
             with path.open("rb") as content:
                 while chunk := content.read(1 << 20):
                     self.wfile.write(chunk)
