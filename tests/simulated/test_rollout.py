@@ -10,6 +10,7 @@ import pytest
 from api.cluster import Kubectl, Manifest, conditions, eventually
 from api.listening import listening
 from api.operators import OperatorProcess
+from fairlead_operator.core.giving_up import TRIES
 from simulated.fates import Fate, record
 from simulated.nodes import Pool
 
@@ -169,6 +170,33 @@ def test_a_bad_template_is_held_beside_the_old_pods(kubectl: Kubectl, pool: Pool
         eventually(lambda: finished(kubectl) and len(kubectl.items("pod")) == 2, "the way back", within=60)
 
     assert min(counts) == 2
+
+
+def failures(kubectl: Kubectl) -> int:
+    """Equal ones in a row, as the status counts them."""
+    return int((kubectl.get("infs", "mistral") or {})["status"].get("lastFailure", {}).get("count", 0))
+
+
+def test_the_last_old_pod_beside_a_bad_template_is_made_again_when_it_is_lost(kubectl: Kubectl, pool: Pool) -> None:
+    """A quota keeps its successor away for so long that the operator sees nothing but the pod that fails."""
+    pool.add(2)
+    serves(kubectl, pool, 1)
+    [old] = kubectl.items("pod")
+    change(kubectl, pool, BAD, 1)
+    eventually(lambda: failures(kubectl) >= TRIES, "more failures than are tried without an old pod", within=60)
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "gpus"}, "spec": {"hard": {"requests.nvidia.com/gpu": "1"}}}  # fmt: skip
+    kubectl.create(quota)
+    eventually(lambda: (kubectl.get("resourcequota", "gpus") or {}).get("status", {}).get("used"), "the quota's start")
+
+    kubectl.delete("pod", old["metadata"]["name"], gracePeriodSeconds=0)
+    seen = failures(kubectl)
+    eventually(lambda: failures(kubectl) > seen + 1, "looks at the failing pod alone", within=60)
+
+    assert kubectl.items("pod") != []
+    assert (kubectl.get("deployment", "mistral") or {})["spec"]["replicas"] == 1
+    kubectl.delete("resourcequota", "gpus")
+    eventually(lambda: ready(kubectl) == 1, "another pod of the former spec", within=60)
+    assert up_to_date(kubectl)["reason"] == "RolloutBlocked"
 
 
 def test_going_back_starts_no_pod_that_still_runs(kubectl: Kubectl, pool: Pool) -> None:

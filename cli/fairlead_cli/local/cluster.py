@@ -67,9 +67,14 @@ class Status:
     node_ready: bool
 
     @property
+    def alive(self) -> bool:
+        """Whether every program runs."""
+        return all(self.components.values())
+
+    @property
     def running(self) -> bool:
         """Whether pods would run now."""
-        return self.node_ready and all(self.components.values())
+        return self.node_ready and self.alive
 
 
 def places() -> Places:
@@ -137,7 +142,7 @@ def _root_for(what: str) -> None:
 def _lives(progress: Progress) -> bool:
     """Whether it runs, or does so within PATIENCE: only what is dead may be taken down."""
     seen = status()
-    if seen.running or not all(seen.components.values()):
+    if seen.running or not seen.alive:
         return seen.running
     if binaries.at_hand("kubectl") is None:
         # It was started by one that is not on PATH any more.
@@ -145,11 +150,11 @@ def _lives(progress: Progress) -> bool:
     deadline = time.monotonic() + PATIENCE
     with step("waiting for the node of the cluster that runs", progress):
         while time.monotonic() < deadline:
-            time.sleep(POLL)
             seen = status()
-            if seen.running or not all(seen.components.values()):
-                break
-    return seen.running
+            if seen.running or not seen.alive:
+                return seen.running
+            time.sleep(POLL)
+    return False
 
 
 def _locked(progress: Progress) -> AbstractContextManager[None]:

@@ -44,10 +44,11 @@ def without_proxies() -> Iterator[None]:
 def exemption(network: str) -> str | None:
     """What a shell has to be told before its programs reach `network`; None where no proxy is set, or not for that."""
     there = next((os.environ[name] for name in EXCEPTIONS if os.environ.get(name)), "")
-    if not any(map(_is_proxy, os.environ)) or there == "*" or network in there.split(","):
+    proxied = any(_is_proxy(name) and value for name, value in os.environ.items())
+    if not proxied or there == "*" or network in there.split(","):
         return None
-    value = shlex.quote(",".join(filter(None, (there, network))))
-    return " ".join(["export", *(f"{name}={value}" for name in EXCEPTIONS)])
+    exceptions = shlex.quote(",".join(filter(None, (there, network))))
+    return " ".join(["export", *(f"{name}={exceptions}" for name in EXCEPTIONS)])
 
 
 def _is_proxy(name: str) -> bool:

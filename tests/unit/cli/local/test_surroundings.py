@@ -53,6 +53,7 @@ def test_they_are_put_aside_for_a_while_and_are_there_again_after_it() -> None:
     ("variables", "told"),
     [
         pytest.param({}, None, id="no proxy, nothing to be told"),
+        pytest.param({"https_proxy": ""}, None, id="nor where one was taken back"),
         pytest.param(
             {"https_proxy": "p"}, f"export NO_PROXY={NETWORK} no_proxy={NETWORK}", id="a proxy without exceptions"
         ),
