@@ -53,19 +53,20 @@ class EngineState:
         """
         if body.get("version") != 1:
             raise ValueError(f"/state has version {body.get('version')!r}; this operator reads 1")
-        # Python reads more than JSON is: infinities and halves of surrogate pairs, which no status can hold.
-        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
-        startup = _object(body.get("startup"))
-        return cls(
+        state = cls(
             observed_at=observed_at,
             phase=str(body.get("phase") or "")[:LONGEST_PHASE],
             started_at=float(body.get("startedAt") or 0.0),
-            startup={step: float(seconds) for step, seconds in startup.items() if seconds is not None},
+            startup={step: float(at) for step, at in _object(body.get("startup")).items() if at is not None},
             engine=_object(body.get("engine")),
             model=_object(body.get("model")),
             memory=_object(body.get("memory")),
             load=Load.from_json(body),
         )
+        # Python reads more than JSON is: infinities and halves of surrogate pairs, which no status can hold.
+        told = [state.phase, state.startup, state.engine, state.model, state.memory]
+        json.dumps(told, allow_nan=False, ensure_ascii=False).encode()
+        return state
 
 
 def _object(value: Any) -> Mapping[str, Any]:
