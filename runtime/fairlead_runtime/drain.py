@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from enum import StrEnum
 
 from fairlead_runtime.exchange import GRACE_SECONDS, Exchange
@@ -130,6 +130,10 @@ def stopping() -> Refusal:
     )
 
 
+async def _all_taken() -> bool:
+    return False
+
+
 async def drain(
     gate: Gate,
     *,
@@ -137,10 +141,12 @@ async def drain(
     hurry: asyncio.Event,
     lame_duck_seconds: float = LAME_DUCK_SECONDS,
     let_go: Callable[[], Collection[Client]] = tuple,
+    sent: Callable[[], Awaitable[bool]] = _all_taken,
 ) -> None:
     """Returns when no request is left. `hurry` (a second SIGTERM) skips all waiting.
 
     let_go: called when new requests are refused from then on; closes idle connections and returns the clients of the others.
+    sent: returns once clients have taken their answers, and whether that took any time.
     The lame duck is not cut short when nothing runs: requests on their way here are what it is for.
     """
     gate.admission = Admission.LAME_DUCK
@@ -148,10 +154,17 @@ async def drain(
     await _first(hurry.wait(), seconds=lame_duck_seconds)
     gate.refuse(drain_seconds, let_go())
     logger.info("Stopping: refusing new requests, %d running for at most %g s", len(gate), drain_seconds)
-    await _first(gate.emptied(), hurry.wait(), seconds=drain_seconds)
+    await _first(_answered(gate, sent), hurry.wait(), seconds=drain_seconds)
     if len(gate):
         logger.warning("Stopping: ending %d request(s) that did not finish", len(gate))
         await gate.end_all(stopping(), reason="drain")
+
+
+async def _answered(gate: Gate, sent: Callable[[], Awaitable[bool]]) -> None:
+    await gate.emptied()
+    while await sent():
+        # On a connection that was not told to close, the next request may follow the answer that was taken now.
+        await gate.emptied()
 
 
 async def _first(*conditions: Coroutine[None, None, object], seconds: float) -> None:

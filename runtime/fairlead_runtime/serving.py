@@ -53,7 +53,7 @@ KEEP_ALIVE_SECONDS = 75
 DEATH_POLL_SECONDS = 0.1
 #: How long vLLM's handlers get to say that the engine is dead, before the guard says it; seconds.
 DEATH_ANSWERS_SECONDS = 0.3
-#: After a drain nothing runs; a connection that is still open is idle or its client does not read. Seconds.
+#: After a drain nothing runs and answers were taken; a connection that is still open is idle or its client does not read. Seconds.
 CLOSE_SECONDS = 5
 #: sysexits.h: internal software error. The supervisor and the operator know it as the watchdog's.
 EXIT_WATCHDOG = 70
@@ -151,7 +151,7 @@ class Service:
         self.clock.reached(Phase.DRAINING)
         self.metrics.draining.set(1)
         seconds = self.config.serving.drain_seconds
-        await drain(self.gate, drain_seconds=seconds, hurry=hurry, let_go=server.let_go)
+        await drain(self.gate, drain_seconds=seconds, hurry=hurry, let_go=server.let_go, sent=server.sent)
         self.clock.reached(Phase.STOPPING)
 
     async def _end_stalled(self, why: str) -> None:

@@ -32,14 +32,14 @@ async def models() -> dict[str, str]:
 
 
 async def completions(request: Request) -> Response:
-    """`prompt` is one or many; `stream` takes the first alone."""
+    """`prompt` is one or many; `stream` takes the first alone; `echo` puts them before their answers, which makes large ones."""
     asked = await request.json()
     prompts = asked.get("prompt") or "chat"
     engine, tokens = request.app.state.engine_client, asked.get("max_tokens", 16)
     if asked.get("stream"):
         return StreamingResponse(events(engine, prompts, tokens), media_type="text/event-stream")
     many = [prompts] if isinstance(prompts, str) else prompts
-    return await while_connected(request, whole(engine, many, tokens))
+    return await while_connected(request, whole(engine, many, tokens, echo=asked.get("echo", False)))
 
 
 async def events(engine: Engine, prompt: str, tokens: int) -> AsyncIterator[bytes]:
@@ -57,12 +57,13 @@ async def events(engine: Engine, prompt: str, tokens: int) -> AsyncIterator[byte
     yield b"data: [DONE]\n\n"
 
 
-async def whole(engine: Engine, prompts: list[str], tokens: int) -> Response:
+async def whole(engine: Engine, prompts: list[str], tokens: int, *, echo: bool) -> Response:
     async def one(prompt: str) -> dict[str, Any]:
         async with contextlib.aclosing(sequence(engine, prompt, tokens, RequestOutputKind.FINAL_ONLY)) as steps:
             async for step in steps:
                 (output,) = step.outputs
-        return {"text": output.text, "finish_reason": output.finish_reason, "tokens": len(output.token_ids)}
+        text = prompt + output.text if echo else output.text
+        return {"text": text, "finish_reason": output.finish_reason, "tokens": len(output.token_ids)}
 
     try:
         choices = await asyncio.gather(*(one(prompt) for prompt in prompts))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import uvloop
 
+from fairlead_runtime.drain import LAME_DUCK_SECONDS
+from fairlead_runtime.serving import CLOSE_SECONDS
 from serving.client import Answer, Connection, once, says
 from serving.process import Runtime, running
 
@@ -288,3 +291,39 @@ def test_what_cannot_be_waited_for_is_told_so(tmp_path: Path, signals: int, drai
         assert runtime.process.wait(20) == 0
         assert runtime.record is None
         assert (runtime.left["left"], runtime.left["aborted"]) == (0, CUT_STREAMS + CUT_WHOLE + 1)
+
+
+#: More than the kernel holds of it for a client that does not read.
+LARGE = "a" * 7_500_000
+#: Longer than a stop takes that waits for requests alone. The client sips at its answer so many times meanwhile.
+SLOWLY, SIPS, SIP_BYTES = LAME_DUCK_SECONDS + CLOSE_SECONDS + 4, 100, 10_000
+
+
+async def slowly(runtime: Runtime) -> bytes:
+    """The body of a large answer that is complete before SIGTERM, to a client that only then begins to read it."""
+    taking = socket.create_connection(("127.0.0.1", runtime.port))
+    taking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    reader, writer = await asyncio.open_connection(sock=taking, limit=65_536)
+    asked = json.dumps({"prompt": LARGE, "max_tokens": 1, "echo": True}).encode()
+    writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % len(asked) + asked)
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    await says(runtime.management, "/metrics", "\nfairlead_requests_in_flight 0.0\n")
+    runtime.stop()
+    length = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
+    body = b""
+    for _ in range(SIPS):
+        body += await reader.readexactly(SIP_BYTES)
+        await asyncio.sleep(SLOWLY / SIPS)
+    body += await reader.readexactly(length - len(body))
+    writer.close()
+    return body
+
+
+def test_an_answer_that_its_client_reads_slowly_is_complete(tmp_path: Path) -> None:
+    with running(tmp_path, requestTimeoutSeconds=60) as runtime:
+        body = uvloop.run(slowly(runtime))
+
+        (choice,) = json.loads(body)["choices"]
+        assert choice["text"] == LARGE + "t1 "
+        assert runtime.process.wait(20) == 0
+        assert runtime.record is None

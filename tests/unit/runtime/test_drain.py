@@ -123,6 +123,54 @@ async def test_the_drain_waits_a_moment_for_the_request_that_follows_a_response(
             await asyncio.sleep(HAND_OVER_SECONDS / 10)
 
 
+async def test_the_drain_lasts_until_answers_are_taken_and_what_they_let_follow_is_answered() -> None:
+    gate, following = Gate(Metrics(CollectorRegistry())), _exchange()
+    asked, taken = asyncio.Event(), asyncio.Event()
+    waits = iter((True, False))
+
+    async def sent() -> bool:
+        asked.set()
+        await taken.wait()
+        return next(waits)
+
+    draining = asyncio.create_task(
+        drain(gate, drain_seconds=60, hurry=asyncio.Event(), lame_duck_seconds=0, let_go=lambda: [POOLED], sent=sent)
+    )
+    await asyncio.wait_for(asked.wait(), 5)
+    gate.enter(following)
+    assert gate.hands_over(POOLED, 60)
+    taken.set()
+    assert not (await asyncio.wait({draining}, timeout=0.2))[0]
+    gate.leave(following)
+    await asyncio.wait_for(draining, 5)
+
+    assert not following.aborted
+
+
+@pytest.mark.parametrize(
+    ("signals", "drain_seconds"),
+    [
+        pytest.param(1, 0.1, id="its time is over"),
+        pytest.param(2, 3600, id="a second SIGTERM"),
+    ],
+)
+async def test_an_answer_that_is_not_taken_holds_the_drain_no_longer_than_a_request_does(
+    signals: int, drain_seconds: float
+) -> None:
+    hurry = asyncio.Event()
+    if signals > 1:
+        hurry.set()
+
+    async def sent() -> bool:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    gate = Gate(Metrics(CollectorRegistry()))
+    await asyncio.wait_for(drain(gate, drain_seconds=drain_seconds, hurry=hurry, lame_duck_seconds=0, sent=sent), 5)
+
+    assert gate.admission is Admission.REFUSING
+
+
 def _exchange() -> Exchange:
     return Exchange(_nothing, _swallow, body_limit=1, headers=[], closing=lambda: True)
 

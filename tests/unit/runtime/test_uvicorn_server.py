@@ -1,6 +1,7 @@
-"""Which connections a server that stops lets go, over real sockets."""
+"""Which connections a server that stops lets go, and which it waits for, over real sockets."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,9 +9,13 @@ from typing import Any
 import pytest
 import uvicorn
 
+from fairlead_runtime import uvicorn_server
 from fairlead_runtime.uvicorn_server import Server
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST_REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+#: More than the kernel holds of it for a client that does not read.
+LARGE = b"a" * 12_000_000
 
 
 class Application:
@@ -18,13 +23,15 @@ class Application:
 
     def __init__(self) -> None:
         self.asked, self.may = asyncio.Event(), asyncio.Event()
+        self.body = b""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http"
         self.asked.set()
         await self.may.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body"})
+        headers = [(b"content-length", b"%d" % len(self.body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 @asynccontextmanager
@@ -43,7 +50,10 @@ async def served(http: Any) -> AsyncIterator[tuple[Server, Application, int]]:
 
 @asynccontextmanager
 async def connection(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    """It takes little more of an answer than it is asked to read."""
+    taking = socket.create_connection(("127.0.0.1", port))
+    taking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    reader, writer = await asyncio.open_connection(sock=taking, limit=65_536)
     try:
         yield reader, writer
     finally:
@@ -104,3 +114,50 @@ async def test_a_connection_that_closes_already_fails_nothing() -> None:
 
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             await reader.readexactly(1)
+
+
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+@pytest.mark.parametrize(
+    ("asked", "goes_on"),
+    [
+        pytest.param(REQUEST, 1, id="another request may follow"),
+        pytest.param(LAST_REQUEST, 0, id="the connection closes behind it"),
+    ],
+)
+async def test_an_answer_that_its_client_still_reads_is_not_cut_and_is_waited_for(
+    http: str, asked: bytes, goes_on: int
+) -> None:
+    async with served(http) as (server, application, port), connection(port) as (reader, writer):
+        application.body = LARGE
+        application.may.set()
+        writer.write(asked)
+        await reader.readuntil(b"\r\n\r\n")
+
+        left = server.let_go()
+        sent = asyncio.create_task(server.sent())
+
+        assert left == set([writer.get_extra_info("sockname")][:goes_on])
+        assert not (await asyncio.wait({sent}, timeout=0.3))[0]
+        assert await asyncio.wait_for(reader.readexactly(len(LARGE)), 20) == LARGE
+        assert await asyncio.wait_for(sent, 5)
+        assert not await server.sent()
+
+
+async def test_a_client_that_takes_nothing_is_not_waited_for_and_one_that_takes_a_little_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(uvicorn_server, "UNREAD_SECONDS", 1.0)
+    async with served("httptools") as (server, application, port), connection(port) as (reader, writer):
+        application.body = LARGE
+        application.may.set()
+        writer.write(REQUEST)
+        await reader.readuntil(b"\r\n\r\n")
+
+        sent = asyncio.create_task(server.sent())
+        for _ in range(20):
+            await reader.readexactly(100_000)
+            await asyncio.wait({sent}, timeout=0.1)
+        assert not sent.done()
+
+        assert await asyncio.wait_for(sent, 5)
+        assert not await server.sent()
