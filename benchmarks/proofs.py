@@ -13,7 +13,6 @@ import platform
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,6 +28,11 @@ from fairlead_cli.local import binaries
 from fairlead_cli.local.logs import last_lines
 
 ROOT = Path(__file__).resolve().parent.parent
+# What reads pytest's results is the tests' own.
+sys.path.append(str(ROOT / "tests"))
+
+from run import Results  # noqa: E402 - found by the line above
+
 KEPT = ROOT / "docs" / "benchmarks"
 #: What the full run's processes say.
 LOGS = ROOT / "dist" / "proof"
@@ -110,13 +114,7 @@ def junit(results: Path) -> Path:
 
 def failures(results: Path) -> Counter[str]:
     """Tests that failed, by part: a folder of tests/proof, or the faults, which lie there themselves."""
-    written = junit(results)
-    cases = ET.parse(written).getroot().iter("testcase") if written.exists() else ()
-    failed = {
-        f"{case.get('classname')}.{case.get('name')}"
-        for case in cases
-        if {part.tag for part in case} & {"failure", "error"}
-    }
+    failed = Results.of(junit(results)).failed
     return Counter(next((part for part in proof.PARTS if f"tests.proof.{part}." in name), "faults") for name in failed)
 
 

@@ -4,13 +4,13 @@ It writes nothing but the scale subresource, of the version that it decided on. 
 as for anybody's. What it remembers may be lost: core/autoscale.py begins with what there is.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from fairlead_operator.api.status import MAX_DECISIONS, MAX_REASON, ScalingDecision
+from fairlead_operator.controller.apart import apart
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.engines import INTERVAL, Engines
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, PODS
@@ -58,10 +58,7 @@ class Autoscaler:
             del self.progress[lost]
         for lost in self._about.keys() - active.keys():
             del self._about[lost]
-        looks = (self._scale(key, service) for key, service in active.items())
-        for key, bug in zip(active, await asyncio.gather(*looks, return_exceptions=True), strict=True):
-            if isinstance(bug, Exception):  # about one service: the others are scaled, and the process goes on
-                log.error("not looked at, which is a bug", exc_info=bug, extra={"service": "/".join(key)})
+        await apart({"/".join(key): self._scale(key, service) for key, service in active.items()})
 
     async def _scale(self, key: Key, service: Manifest) -> None:
         rules = configured(service)

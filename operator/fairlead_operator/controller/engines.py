@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 
 import aiohttp
 
+from fairlead_operator.controller.apart import apart
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, PODS
 from fairlead_operator.controller.metrics import Metrics
-from fairlead_operator.controller.store import Key, Store, owner, uid
+from fairlead_operator.controller.store import Key, Store, owner, place, uid
 from fairlead_operator.core.load import Load
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.seen import EngineState
@@ -76,10 +77,7 @@ class Engines:
                     for identity, pod in pods.items()
                     if worth_asking(pod, self.states.get(identity), autoscaled=self._is_autoscaled(pod))
                 ]
-                questions = (self._ask(session, gate, pod) for pod in wanted)
-                for pod, bug in zip(wanted, await asyncio.gather(*questions, return_exceptions=True), strict=True):
-                    if isinstance(bug, Exception):  # about one pod: every replica asks it, and all of them would end
-                        log.error("not asked, which is a bug", exc_info=bug, extra={"pod": pod["metadata"]["name"]})
+                await apart({"/".join(place(pod)): self._ask(session, gate, pod) for pod in wanted})
                 self.polled.set()
                 await asyncio.sleep(max(0.0, began + INTERVAL - asyncio.get_running_loop().time()))
 

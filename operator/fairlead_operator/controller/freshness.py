@@ -107,9 +107,8 @@ class Freshness:
             await self._compare(kind)
         left, deadline = len(self._owed), self.now() + RETRY
         while self._still_owed() and self.now() < deadline:
-            if (
-                len(self._owed) < left
-            ):  # they are coming, of a whole cluster for minutes: another listing would only keep them
+            # They are coming, of a whole cluster for minutes: another listing would only keep them.
+            if len(self._owed) < left:
                 left, deadline = len(self._owed), self.now() + RETRY
             await asyncio.sleep(max(POLL, left * LOOK))
         if not self._owed:

@@ -171,16 +171,23 @@ async def test_its_end_alone_is_enough_while_the_listing_still_has_it(freshness:
     assert await freshness._settle() == ""
 
 
+async def change_for_minutes(freshness: Freshness, listing: Listing, clock: Clock, *, shown_late: bool) -> None:
+    """At every look a pod has a version that no watch has shown; after it one has, or none ever does."""
+    await compare(freshness)
+    for number in range(20):
+        pod = child("a", version=number + 5, uid="p1")
+        listing.items[PODS] = [pod]
+        await compare(freshness)
+        if shown_late:
+            freshness.store.observe(PODS, pod)
+        clock.time += 10
+
+
 async def test_watches_that_lag_with_ever_other_objects_are_not_dead(
     freshness: Freshness, listing: Listing, clock: Clock, told: list[Any]
 ) -> None:
     """In a mass update something is behind at every look, and each time it is something else."""
-    await compare(freshness)
-    for number in range(20):
-        listing.items[PODS] = [child("a", version=number + 5, uid="p1")]
-        await compare(freshness)
-        freshness.store.observe(PODS, child("a", version=number + 5, uid="p1"))
-        clock.time += 10
+    await change_for_minutes(freshness, listing, clock, shown_late=True)
 
     assert told == []
     assert freshness.unready() == ""
@@ -189,11 +196,7 @@ async def test_watches_that_lag_with_ever_other_objects_are_not_dead(
 async def test_a_watch_that_never_shows_what_goes_on_changing_is_dead(
     freshness: Freshness, listing: Listing, clock: Clock, told: list[Any]
 ) -> None:
-    await compare(freshness)
-    for number in range(20):
-        listing.items[PODS] = [child("a", version=number + 5, uid="p1")]
-        await compare(freshness)
-        clock.time += 10
+    await change_for_minutes(freshness, listing, clock, shown_late=False)
 
     assert "restart" in told
     assert "Pod ns/a" in freshness.unready()
