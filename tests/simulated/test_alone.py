@@ -40,8 +40,8 @@ def test_twenty_looks_and_a_restart_write_nothing(plane: ControlPlane, kubectl: 
     kubectl.apply(pool.service("wanting", parallelism={"tensor": 8}))
     eventually(lambda: settled(kubectl, "mistral"), "Ready")
     eventually(lambda: "free" in conditions(kubectl.get("infs", "wanting")).get("Scheduled", {}).get("message", ""), "numbers", 45.0)  # fmt: skip
-    audit = Audit(plane.audit_log)
     assert operator.end() == 0
+    audit = Audit(plane.audit_log)  # from its end on: the event of what was seen last comes after its status
     before = operator.log.stat().st_size
 
     usual = operator.environment
