@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from api.cluster import Kubectl, Manifest, conditions, eventually, service
+from api.operators import OperatorProcess
 from hub_server import REPOSITORY, HubServer
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -42,6 +43,22 @@ def test_what_cannot_fit_is_refused_with_numbers_and_no_pod_is_asked_for(kubectl
     assert "spec.parallelism.tensor" in message
     assert kubectl.get("deployment", "mistral") is None
     assert planned(kubectl)["weightsBytes"] > 131 * 2**30
+
+
+def test_what_was_refused_is_not_started_by_a_restart_of_the_operator(
+    kubectl: Kubectl, operator: OperatorProcess
+) -> None:
+    """It has read neither nodes nor models yet when it looks at the service for the first time."""
+    kubectl.apply(asking("16Gi"))
+    refused(kubectl)
+
+    assert operator.end() == 0
+    operator.start().ready()
+    eventually(operator.leads, "leadership")
+    refusals = 'fairlead_reconcile_duration_seconds_count{outcome="Rejected"}'
+    eventually(lambda: (operator.metric(refusals) or 0) >= 1, "the refusal by the new one")
+
+    assert kubectl.items("deployment") == kubectl.items("controllerrevision") == []
 
 
 def test_a_larger_accelerator_is_taken_and_the_plan_is_there_before_any_pod(kubectl: Kubectl) -> None:

@@ -1,7 +1,9 @@
 """Plans the memory of services whose model the hub shows, before they have a pod.
 
 A model is read once for each revision, in a thread and within seconds, and what was read is kept, also that it could not be; what
-failed by chance is tried again later. A plan never fails a reconcile and never blocks one. A second model that guesses tokens is read likewise; without it the first is planned alone. Nodes are listed page by page at most once a minute.
+failed by chance is tried again later. A plan never fails a reconcile, and blocks none but of what it has refused: that stays refused,
+after a restart too, until it is planned anew. A second model that guesses tokens is read likewise; without it the first is planned
+alone. Nodes are listed page by page at most once a minute.
 """
 
 import asyncio
@@ -15,12 +17,12 @@ from fairlead_operator.controller.hub import Hub, UnreadableError
 from fairlead_operator.controller.kinds import NODES
 from fairlead_operator.controller.outcomes import ApiError
 from fairlead_operator.controller.store import Key
-from fairlead_operator.core import planning
+from fairlead_operator.core import names, planning
 from fairlead_operator.core.checkpoint import Checkpoint
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.nodes import Node, read_node
 from fairlead_operator.core.refusal import is_told
-from fairlead_operator.core.rejection import Rejection
+from fairlead_operator.core.rejection import Rejection, last_verdict
 from fairlead_operator.core.resolve import Resolved
 from fairlead_runtime.memory import Plan
 
@@ -69,17 +71,24 @@ class Planner:
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _nodes: list[Node] | None = None
     _until: datetime | None = None
+    _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def judge(self, key: Key, service: Resolved, raw: Manifest) -> Rejection | bool:
         """A refusal; or whether the service may go on now: False while its model is being read for the first time.
 
-        A service whose present spec was taken before goes on in any case.
+        A service whose present spec was taken before goes on in any case, and one that was refused does not for not being known any more.
         """
         self.plans.pop(key, None)
         revision = planning.readable(service)
-        on = planning.accelerator(service, await self._listed()) if revision else None
-        if revision is None or on is None:
+        if revision is None:
             return True
+        nodes = await self._listed()
+        refused = last_verdict(raw) == planning.DOES_NOT_FIT and not names.skips_plan(
+            raw["metadata"].get("annotations") or {}
+        )
+        on = planning.accelerator(service, nodes)
+        if on is None:
+            return not (refused and nodes is None)
         second = planning.drafting(service)
         asked = [each for each in (revision, second) if each]
         for each in asked:
@@ -88,14 +97,14 @@ class Planner:
         if unread and not self._silent():
             for each in unread:
                 self._begin(each, key)
-            status = raw.get("status") or {}
-            # What the API server keeps refusing is observed, and may have no pod yet.
-            taken = status.get("observedGeneration") == raw["metadata"]["generation"] and not is_told(raw)
-            return bool(taken or any(self.now() - self._began[each] >= PATIENCE for each in unread))
+            # What the API server keeps refusing is accepted, and may have no pod yet.
+            taken = last_verdict(raw) == "Accepted" and not is_told(raw)
+            late = any(self.now() - self._began[each] >= PATIENCE for each in unread)
+            return taken or (late and not refused)
         checkpoint = self._checkpoint(revision)
         plan = planning.make(service, checkpoint, on, second and self._checkpoint(second)) if checkpoint else None
         if plan is None:
-            return True
+            return not (refused and any(self._may_be_read_yet(each) for each in asked))
         self.plans[key] = plan
         return planning.refusal(plan, on, raw["metadata"].get("annotations") or {}) or True
 
@@ -105,6 +114,10 @@ class Planner:
 
     def _checkpoint(self, revision: _Revision) -> Checkpoint | None:
         return self._read[revision].checkpoint if revision in self._read else None
+
+    def _may_be_read_yet(self, revision: _Revision) -> bool:
+        kept = self._read.get(revision)
+        return kept is None or kept.again is not None
 
     def _try_again(self, revision: _Revision, key: Key) -> None:
         """Beside all else: until it is read, the service goes on without it."""
@@ -151,13 +164,16 @@ class Planner:
         self._read[revision] = found
 
     async def _listed(self) -> list[Node] | None:
+        """None where they may not be listed, or never could be: what was seen last counts until they can be listed again."""
         if not self.permitted:
             return None
-        if self._until is None or self.now() >= self._until:
-            self._until = self.now() + CACHED
-            try:
-                self._nodes = [read_node(node) async for node in self.cluster.each(NODES, None)]
-            except ApiError as refusal:
-                log.warning("nodes cannot be listed to plan for their accelerators: %s", refusal)
-                self._nodes = None
-        return self._nodes
+        async with self._listing:  # nobody goes on without them because another has just begun to list
+            if self._until is None or self.now() >= self._until:
+                try:
+                    self._nodes = [read_node(node) async for node in self.cluster.each(NODES, None)]
+                except ApiError as refusal:
+                    log.warning("nodes cannot be listed to plan for their accelerators: %s", refusal)
+                    if refusal.code == 403:
+                        self._nodes = None
+                self._until = self.now() + CACHED
+            return self._nodes

@@ -9,6 +9,7 @@ from fairlead_operator.core.build.template import render
 from fairlead_operator.core.fingerprint import attempt, revision_name
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.refusal import is_told
+from fairlead_operator.core.rejection import last_verdict
 from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.revisions import (
     Pinned,
@@ -94,15 +95,9 @@ def _carried_out(service: Mapping[str, Any]) -> bool:
 
     The annotation that asks for new defaults changes no generation: then what runs is just what is not wanted any more.
     """
-    metadata = service["metadata"]
-    if names.ADOPT_DEFAULTS in (metadata.get("annotations") or {}) or is_told(service):
+    if names.ADOPT_DEFAULTS in (service["metadata"].get("annotations") or {}) or is_told(service):
         return False
-    return any(
-        condition["type"] == "Accepted"
-        and condition["status"] == "True"
-        and condition.get("observedGeneration") == metadata.get("generation")
-        for condition in (service.get("status") or {}).get("conditions") or ()
-    )
+    return last_verdict(service) == "Accepted"
 
 
 def _own_part(live: Manifest) -> Manifest:

@@ -21,6 +21,8 @@ from fairlead_operator.core.seen import Snapshot
 from fairlead_operator.core.source import SourceKind
 from fairlead_runtime import memory, planned
 
+#: Its reason in core/reasons.py.
+DOES_NOT_FIT: Final = "DoesNotFit"
 #: Written by NVIDIA's device plugin and gpu-feature-discovery.
 _SHARING: Final = "nvidia.com/gpu.sharing-strategy"
 _COPIES: Final = "nvidia.com/gpu.replicas"
@@ -110,7 +112,7 @@ def refusal(plan: memory.Plan, on: Accelerator, annotations: Mapping[str, str]) 
     if plan.verdict is not memory.Verdict.DOES_NOT_FIT or names.skips_plan(annotations):
         return None
     return Rejection(
-        "DoesNotFit",
+        DOES_NOT_FIT,
         f"on {on.source} {plan.problem}; change {plan.field}, or annotate the service with {names.SKIP_PLAN}=true to start it nevertheless",
         plan.field,
     )

@@ -20,6 +20,15 @@ class Rejection(NamedTuple):
     field: str = ""
 
 
+def last_verdict(service: Mapping[str, Any]) -> str:
+    """What the status says of this generation's spec: the reason why it is refused, "Accepted", or nothing yet."""
+    generation = service["metadata"].get("generation")
+    for condition in (service.get("status") or {}).get("conditions") or ():
+        if (condition["type"], condition.get("observedGeneration")) == ("Accepted", generation):
+            return "Accepted" if condition["status"] == "True" else str(condition["reason"])
+    return ""
+
+
 def refused_by_api_server(kind: str, status: int, message: str) -> Rejection | None:
     """The rejection for an apply of `kind` that the API server refused for its content; None when trying again may help."""
     denied = status in {400, 403} and _DENIED.search(message)

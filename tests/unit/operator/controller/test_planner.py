@@ -111,18 +111,90 @@ async def test_a_new_service_waits_while_its_model_is_read_and_is_then_judged() 
 
 async def test_a_service_that_was_taken_before_does_not_wait() -> None:
     asked = asking()
-    known = asked.with_status({"observedGeneration": asked.raw["metadata"]["generation"]})
 
-    assert await Bench().judge(known) is True
+    assert await Bench().judge(told(asked, "Accepted", "True")) is True
+
+
+def told(asked: ServiceBuilder, reason: str, status: str = "False", *more: dict[str, Any]) -> ServiceBuilder:
+    """With what its status says of its present spec."""
+    generation = asked.raw["metadata"]["generation"]
+    accepted = {"type": "Accepted", "status": status, "reason": reason, "observedGeneration": generation}
+    return asked.with_status({"observedGeneration": generation, "conditions": [accepted, *more]})
+
+
+async def test_what_was_refused_is_not_started_by_a_restart() -> None:
+    """Another operator has read nothing yet: it waits, however long that takes, and refuses again."""
+    bench = Bench()
+    moment = [NOW]
+    bench.planner.now = lambda: moment[0]
+
+    assert await bench.judge(told(asking(), "DoesNotFit")) is False
+    moment[0] += PATIENCE
+    assert await bench.judge(told(asking(), "DoesNotFit")) is False
+    await bench.read()
+
+    assert isinstance(await bench.judge(told(asking(), "DoesNotFit")), Rejection)
+
+
+@pytest.mark.parametrize(
+    ("failure", "goes_on"),
+    [
+        pytest.param(UnreadableError("timed out"), False, id="the hub does not answer"),
+        pytest.param(UnreadableError("busy", 503), False, id="the hub is in trouble"),
+        pytest.param(UnreadableError("404", 404), True, id="the hub shows it no more"),
+    ],
+)
+async def test_what_was_refused_stays_so_until_it_can_be_planned_anew(failure: Exception, goes_on: bool) -> None:  # noqa: FBT001
+    bench = Bench(FakeHub(failure))
+    asked = told(asking(), "DoesNotFit")
+    await bench.judge(asked)
+    await bench.read()
+
+    assert await bench.judge(asked) is goes_on
+    asked.raw["metadata"]["annotations"] = {"fairlead.dev/skip-plan": "true"}
+    assert await bench.judge(asked) is True
+    assert await bench.judge(told(asking(), "NameTaken")) is True, "it was refused for something else"
+
+
+async def test_nodes_that_cannot_be_listed_once_start_nothing_that_was_refused() -> None:
+    bench = Bench(cluster=FakeCluster((node(16),)))
+    asked = told(asking(None), "DoesNotFit")
+    await bench.judge(asked)
+    await bench.read()
+    assert isinstance(await bench.judge(asked), Rejection)
+
+    bench.cluster.refusal = ApiError(0, "", "no answer")
+    bench.planner._until = None
+    assert isinstance(await bench.judge(asked), Rejection), "the nodes that were seen last"
+
+    unlisted = Bench(cluster=FakeCluster(refusal=ApiError(503, "", "busy")))
+    assert await unlisted.judge(asked) is False
+    assert await unlisted.judge(asking(None)) is True
+
+
+async def test_who_comes_while_nodes_are_being_listed_waits_for_them() -> None:
+    bench = Bench(cluster=FakeCluster((node(16),)))
+    listing = asyncio.Event()
+
+    async def each(*_: object) -> AsyncIterator[dict[str, Any]]:
+        await listing.wait()
+        yield node(16)
+
+    bench.cluster.each = each  # type: ignore[method-assign]
+    judged = [asyncio.create_task(bench.judge(asking(None), name)) for name in "ab"]
+    await asyncio.sleep(0)
+    listing.set()
+
+    assert await asyncio.gather(*judged) == [False, False], "both have a model to be read for that node"
+    await bench.read()
 
 
 async def test_a_service_that_could_not_be_written_waits_like_a_new_one() -> None:
-    """Its generation is observed, and yet it may have no pod."""
+    """Its spec is accepted, and yet it may have no pod."""
     asked = asking()
     refused = {"type": "UpToDate", "status": "False", "reason": "WriteFailed"}
-    known = asked.with_status({"observedGeneration": asked.raw["metadata"]["generation"], "conditions": [refused]})
 
-    assert await Bench().judge(known) is False
+    assert await Bench().judge(told(asked, "Accepted", "True", refused)) is False
 
 
 async def test_services_of_one_model_read_it_once_and_are_all_woken() -> None:
