@@ -7,11 +7,22 @@ from collections.abc import Callable
 
 
 class TokenBucket:
-    """`rate` tokens per second, at most `burst` saved up. `now` is a monotonic clock in seconds. Threads may share it."""
+    """`rate` tokens per second, at most `burst` saved up. `now` is a monotonic clock in seconds. Threads may share it.
 
-    def __init__(self, rate: float, burst: float, now: Callable[[], float] = time.monotonic) -> None:
+    longest_pause: seconds of silence that are kept at most, whatever the server asks for.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        burst: float,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        longest_pause: float = float("inf"),
+    ) -> None:
         self._rate = rate
         self._burst = burst
+        self._longest_pause = longest_pause
         self._now = now
         self._tokens = burst
         self._filled = now()
@@ -33,7 +44,7 @@ class TokenBucket:
         """The server asked for silence (Retry-After): no token is given out before that."""
         with self._lock:
             self._fill()  # the time until now is not part of the silence
-            self._tokens = min(self._tokens, -seconds * self._rate)
+            self._tokens = min(self._tokens, -min(seconds, self._longest_pause) * self._rate)
 
     async def take(self) -> None:
         """Wait for the turn."""

@@ -7,11 +7,13 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import client
+from kubernetes.aio.config import ConfigException
 
 from fairlead_operator.controller.bucket import TokenBucket
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, Kind, kind_of
@@ -228,7 +230,10 @@ class Cluster:
         self, method: str, path: str, body: Manifest | list[Manifest] | bytes | None, negotiated: dict[str, str]
     ) -> tuple[int, Mapping[str, str], Any]:
         headers = {**self._client.default_headers, **negotiated}
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        try:
+            await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        except (OSError, ConfigException) as failure:
+            return 0, {}, {"message": f"the operator's own token cannot be read: {failure}"}
         url = f"{self._client.configuration.host}{path}"
         # Of a write the time to connect counts too: it must not leave later than it may happen.
         limit = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT if method == "GET" else WRITE_TIMEOUT)
@@ -248,12 +253,12 @@ def _title(kind: Kind, path: str, body: Manifest | list[Manifest] | bytes | None
     return f"{kind.name} {name}".rstrip()
 
 
-def _parsed(text: bytes) -> Any:
-    """The JSON answer; a proxy's HTML error page becomes a message."""
-    try:
-        return json.loads(text) if text else {}
-    except ValueError:
-        return {"message": text[:200].decode(errors="replace")}
+def _parsed(text: bytes) -> dict[str, Any]:
+    """The JSON answer; a proxy's HTML error page, and what else is no object, becomes a message."""
+    found: Any = None
+    with suppress(ValueError):
+        found = json.loads(text) if text else {}
+    return found if isinstance(found, dict) else {"message": text[:200].decode(errors="replace")}
 
 
 def _seconds(retry_after: str | None) -> float:

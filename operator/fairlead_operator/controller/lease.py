@@ -57,6 +57,8 @@ class Lease:
     _seen: tuple[Any, float] | None = None
     #: When the record that was seen last may be overwritten.
     _runs_out: float | None = None
+    #: Who held the Lease when it was read last.
+    _holder: str | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -94,19 +96,39 @@ class Lease:
         time.sleep(seconds)
 
     async def _run(self) -> None:
+        try:
+            await self._contend()
+        except Exception as failure:  # a thread that ends in silence would leave a process that never writes again
+            log.exception("the Lease's thread ended")
+            self._renewed = None
+            self.lost(f"nobody asks for Lease {self.namespace}/{self.name} any more: {failure!r}")
+
+    async def _contend(self) -> None:
+        """Ask for the Lease, then keep it, until it is lost or given back."""
         cluster = await self.connect()
         try:
             while not self._stop.is_set():
                 await self._attempt(cluster)
-                if self._renewed is not None and self.now() - self._renewed >= RENEW_DEADLINE:
+                if why := self._over():
                     self._renewed = None
-                    self.lost(f"Lease {self.namespace}/{self.name} was not renewed for {RENEW_DEADLINE:.0f} s")
+                    self.lost(f"Lease {self.namespace}/{self.name} {why}")
                     return
                 await self._pause()
             if self.held:
                 await self._give_back(cluster)
         finally:
             await cluster.close()
+
+    def _over(self) -> str:
+        """Why this process, which led, leads no more; nothing otherwise."""
+        if self._renewed is None:
+            return ""
+        if self._holder not in {self.identity, "", None}:
+            # Somebody deleted or edited it: who holds it now does not know that we have time left.
+            return f"is held by {self._holder}"
+        if self.now() - self._renewed >= RENEW_DEADLINE:
+            return f"was not renewed for {RENEW_DEADLINE:.0f} s"
+        return ""
 
     def next_look(self) -> float:
         """When to try again: after a period, or when another holder's time runs out before that."""
@@ -161,11 +183,12 @@ class Lease:
 
     def _free(self, spec: Mapping[str, Any]) -> bool:
         """Whether the Lease is ours, unheld, or unchanged for its whole duration by our clock."""
-        record = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
+        self._holder = spec.get("holderIdentity")
+        record = (self._holder, spec.get("renewTime"), spec.get("leaseTransitions"))
         if self._seen is None or self._seen[0] != record:
             self._seen = (record, self.now())
         self._runs_out = self._seen[1] + (spec.get("leaseDurationSeconds") or DURATION)
-        return spec.get("holderIdentity") in {self.identity, "", None} or self.now() > self._runs_out
+        return self._holder in {self.identity, "", None} or self.now() > self._runs_out
 
     def _spec(self, old: Mapping[str, Any]) -> dict[str, Any]:
         now = _micro_time()

@@ -157,8 +157,12 @@ class Operator:
         self._stopped.set()
 
     async def _own_connection(self) -> Cluster:
-        """The Lease's: unthrottled, in its thread's loop, and not subject to the Lease."""
-        return Cluster(await connection.load(), TokenBucket(100, 100), self.metrics, lambda: None)
+        """The Lease's: unthrottled, in its thread's loop, and not subject to the Lease.
+
+        A Retry-After of more than a period is not obeyed: one request in it harms no server, a new leader would list everything anew.
+        """
+        bucket = TokenBucket(100, 100, longest_pause=lease.PERIOD)
+        return Cluster(await connection.load(), bucket, self.metrics, lambda: None)
 
     def _won(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.call_soon_threadsafe(self._leading.set)

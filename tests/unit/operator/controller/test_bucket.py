@@ -41,3 +41,11 @@ def test_a_silence_begins_when_it_is_asked_for() -> None:
     bucket.pause(2)
 
     assert bucket.reserve() == pytest.approx(2.1)
+
+
+def test_silence_is_kept_for_no_longer_than_the_longest_pause() -> None:
+    bucket = TokenBucket(rate=10, burst=5, now=Clock(), longest_pause=2)
+
+    bucket.pause(30)
+
+    assert bucket.reserve() == pytest.approx(2.1)

@@ -9,6 +9,7 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio import client
+from kubernetes.aio.config import ConfigException
 
 from fairlead_operator.controller.bucket import TokenBucket
 from fairlead_operator.controller.cluster import LONGEST_RETRY_AFTER, THROTTLED_TRIES, WRITE_TIMEOUT, Cluster
@@ -259,11 +260,33 @@ async def test_deleting_what_is_gone_is_well_and_names_the_uid(cluster: Cluster,
     assert wire.requests[0][3]["preconditions"] == {"uid": "u3"}
 
 
-async def test_an_error_page_is_an_error_not_a_crash(cluster: Cluster, wire: Wire) -> None:
-    wire.answers = [(502, "<html>bad gateway</html>", {})]
+@pytest.mark.parametrize("page", ["<html>bad gateway</html>", '"bad gateway"', '["bad gateway"]'])
+async def test_an_error_page_is_an_error_not_a_crash(cluster: Cluster, wire: Wire, page: str) -> None:
+    wire.answers = [(502, page, {})]
 
     with pytest.raises(ApiError, match=r"502.*bad gateway"):
         await cluster.get(PODS, "ns", "a")
+
+
+@pytest.mark.parametrize(
+    "failure", [OSError(24, "too many open files"), ConfigException("token file exists but empty")]
+)
+async def test_a_token_that_cannot_be_read_is_an_error_like_no_answer(failure: Exception) -> None:
+    """It is read anew each minute: by the next try it may be there again."""
+    configuration = client.Configuration(host="http://127.0.0.1:1")
+
+    async def read_anew(_: Any) -> None:
+        raise failure
+
+    configuration.api_key = {"BearerToken": "old"}
+    configuration.refresh_api_key_hook = read_anew
+    cluster = Cluster(configuration, TokenBucket(9, 9), Metrics(), lambda: None)
+
+    with pytest.raises(ApiError, match=f"token cannot be read.*{failure.args[-1]}") as refused:
+        await cluster.get(PODS, "ns", "a")
+
+    assert refused.value.code == 0
+    await cluster.close()
 
 
 async def test_no_answer_is_an_error_with_code_0() -> None:

@@ -209,3 +209,57 @@ def test_release_gives_the_lease_back() -> None:
     assert server.lease is not None
     assert server.lease["spec"]["holderIdentity"] == ""
     assert not lease.held
+
+
+def in_a_thread(
+    server: OneLease, clock: Clock, fails: BaseException | None = None
+) -> tuple[Lease, threading.Event, list[str]]:
+    """A Lease, whether it was lost, and why. fails: connecting does."""
+    lost, why = threading.Event(), list[str]()
+
+    async def connect() -> Any:
+        if fails:
+            raise fails
+        return server
+
+    def note(reason: str) -> None:
+        why.append(reason)
+        lost.set()
+
+    return Lease("ns", "lease", "a", connect, lambda: why.append("won"), note, now=clock, period=0), lost, why
+
+
+def test_who_sees_another_holder_leads_no_more_though_its_time_is_not_over() -> None:
+    server = OneLease()
+    lease, lost, why = in_a_thread(server, Clock())
+    lease.start()
+    while not lease.held:
+        time.sleep(0.01)
+
+    assert server.lease is not None
+    taken = {**server.lease, "spec": {**server.lease["spec"], "holderIdentity": "b"}}
+    # The leader renews without a pause: one of its writes may come in between.
+    while not lost.wait(0.05):
+        server._store(taken)
+
+    assert "is held by b" in why[-1]
+    assert not lease.held
+    lease.release()
+    assert server.lease["spec"]["holderIdentity"] == "b", "it is not given back either"
+
+
+@pytest.mark.parametrize("where", ["connect", "ask"])
+def test_a_thread_that_ends_by_a_bug_is_told(where: str, caplog: pytest.LogCaptureFixture) -> None:
+    server, bug = OneLease(), ZeroDivisionError("a bug")
+
+    async def get(*_: Any) -> Any:
+        raise bug
+
+    server.get = get  # type: ignore[method-assign]
+    lease, lost, why = in_a_thread(server, Clock(), bug if where == "connect" else None)
+    lease.start()
+
+    assert lost.wait(10)
+    assert "a bug" in why[0]
+    assert any(record.exc_info for record in caplog.records)
+    lease.release()
