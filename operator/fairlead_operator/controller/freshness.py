@@ -26,8 +26,11 @@ RETRY = 5.0
 POLL = 0.1
 #: The same for each object that is missing: a look at tens of thousands is work too.
 LOOK = 1e-4
-#: A store that is behind, or cannot be compared, for longer than this many seconds is not to be trusted.
+#: A store that is behind, or cannot be compared, for longer than this many seconds is not to be trusted. While whole kinds are on their way,
+#: at the start and after the watches were restarted, one counts from the last of its kind that came: of a large cluster that takes minutes.
 PATIENCE = 60.0
+#: For so many seconds at most: under many changes something always comes, and must not hide what never does.
+LONGEST_LISTING = 900.0
 
 
 @dataclass
@@ -49,10 +52,16 @@ class Freshness:
     #: What listings showed and the watches have not, by when that was noticed. Many changes at a time keep the store behind by seconds,
     #: each time by others: only what stays away for long shows a dead watch.
     _owed: dict[tuple[Kind, Listed], float] = field(default_factory=dict)
+    #: Until when the watches may be listing everything, and when something owed came last, by kind.
+    _listing_until: float = field(init=False)
+    _came: dict[Kind, float] = field(default_factory=dict)
     #: Whether the last comparison could be made.
     _listed: bool = False
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _restarted: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self._listing_until = self.now() + LONGEST_LISTING
 
     async def run(self) -> None:
         """Compare for ever."""
@@ -83,15 +92,18 @@ class Freshness:
             self._since = self.now()
         self._trouble, self._listed = trouble, listed
         if not trouble:
+            self._listing_until = float("-inf")
             self.synced.set()
         elif self.behind() and self.synced.is_set() and self.now() - self._restarted > PATIENCE:
             self._restarted = self.now()
+            self._listing_until = self.now() + LONGEST_LISTING
             log.warning("the watches are restarted: %s", trouble)
             self.restart()
 
     def behind(self) -> str:
         """What the watches have owed us for longer than PATIENCE, or nothing: an API server that is away is no fault of theirs."""
-        return self.overdue() if self._listed else ""
+        dead = self._listed and self._owed and self.now() - self._owed_since() > PATIENCE
+        return self._trouble if dead else ""
 
     def overdue(self) -> str:
         """What has been wrong for longer than PATIENCE, or nothing."""
@@ -134,8 +146,17 @@ class Freshness:
         self._owed = {gap: since for gap, since in self._owed.items() if gap[0] is not kind or gap[1].uid in there}
 
     def _still_owed(self) -> bool:
-        self._owed = {gap: since for gap, since in self._owed.items() if not self.store.has_shown(*gap)}
+        left = {gap: since for gap, since in self._owed.items() if not self.store.has_shown(*gap)}
+        if len(left) < len(self._owed):
+            self._came |= dict.fromkeys({kind for kind, _ in self._owed.keys() - left.keys()}, self.now())
+            self._owed = left
         return bool(self._owed)
+
+    def _owed_since(self) -> float:
+        """Since when something has been owed to us that should have come."""
+        if self.now() > self._listing_until:
+            return min(self._owed.values())
+        return min(max(since, self._restarted, self._came.get(kind, since)) for (kind, _), since in self._owed.items())
 
     def _drop(self, kind: Kind, where: Place, identity: str, revision: int, service: Key | None) -> None:
         if self.store.end(kind, where, identity, revision):

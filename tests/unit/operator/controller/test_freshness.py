@@ -1,9 +1,10 @@
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from fairlead_operator.controller.freshness import PATIENCE, Freshness
+from fairlead_operator.controller.freshness import LONGEST_LISTING, PATIENCE, Freshness
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, PODS, WATCHED, Kind
 from fairlead_operator.controller.store import Key, Listed, Store
 from unit.operator.controller.objects import Clock, child, obj
@@ -97,7 +98,9 @@ async def test_a_store_that_stays_behind_is_red_and_restarts_the_watches(
     assert told == ["restart"]
     await compare(freshness)
     assert told == ["restart"], "once a minute at most"
+    assert freshness.behind() == "", "and then nothing more is wrong with them for a minute"
 
+    clock.time += PATIENCE + 1
     assert freshness.behind() == freshness.overdue()
 
     freshness.store.observe(PODS, child(version=50))
@@ -219,3 +222,71 @@ async def test_one_listing_waits_for_as_long_as_what_it_showed_goes_on_coming(
 
     assert "1 objects were not shown by the watches, Pod ns/p0" in await freshness._settle()
     assert names == ["p0"]
+
+
+async def arriving(freshness: Freshness, listing: Listing, clock: Clock) -> AsyncIterator[int]:
+    """A large cluster on its way: every half a minute a comparison, and then another pod has come; yields how many are left."""
+    names = [f"p{number}" for number in range(9)]
+    listing.items[PODS] = [child(name, version=5, uid=name) for name in names]
+    while names:
+        await compare(freshness)
+        yield len(names)
+        clock.time += 30
+        name = names.pop()
+        freshness.store.observe(PODS, child(name, version=5, uid=name))
+        freshness._still_owed()
+    await compare(freshness)
+    yield 0
+
+
+async def test_a_first_listing_that_takes_minutes_is_no_reason_to_end_the_process(
+    freshness: Freshness, listing: Listing, clock: Clock
+) -> None:
+    async for left in arriving(freshness, listing, clock):
+        assert freshness.behind() == ""
+        assert freshness.synced.is_set() == (left == 0)
+
+
+async def test_watches_that_were_restarted_get_their_time(
+    freshness: Freshness, listing: Listing, clock: Clock, told: list[Any]
+) -> None:
+    await compare(freshness)
+    listing.items[PODS] = [child("p8", version=4, uid="p8")]
+    await compare(freshness)
+    clock.time += PATIENCE + 1
+    await compare(freshness)
+    assert told == ["restart"]
+
+    async for _ in arriving(freshness, listing, clock):
+        assert freshness.behind() == ""
+    assert told == ["restart"]
+
+
+async def test_a_first_listing_of_which_nothing_comes_is_red_after_a_minute(
+    freshness: Freshness, listing: Listing, clock: Clock
+) -> None:
+    arrivals = arriving(freshness, listing, clock)
+    for _ in range(3):
+        await anext(arrivals)
+
+    clock.time += PATIENCE + 1
+
+    await compare(freshness)
+    assert "objects were not shown" in freshness.behind()
+
+
+async def test_what_never_comes_is_hidden_by_what_does_for_some_minutes_only(
+    freshness: Freshness, listing: Listing, clock: Clock, told: list[Any]
+) -> None:
+    """After a restart of the watches, with changes that never end."""
+    await compare(freshness)
+    freshness._listing_until = clock.time + LONGEST_LISTING
+    for number in range(40):
+        changing = child("a", version=number + 5, uid="p1")
+        listing.items[PODS] = [child("lost", version=5, uid="p0"), changing]
+        await compare(freshness)
+        freshness.store.observe(PODS, changing)
+        freshness._still_owed()
+        clock.time += 30
+
+    assert told == ["restart"]
