@@ -79,12 +79,14 @@ class Children:
     async def _find(self, service: Manifest, manifest: Manifest) -> Manifest | None:
         """The live child, None when there is none yet. What the store does not show is read from the server."""
         kind = kind_of(manifest["apiVersion"], manifest["kind"])
-        live = self.store.get(kind, place(manifest)) or await self.cluster.get(kind, *place(manifest))
+        known = self.store.get(kind, place(manifest))
+        live = known or await self.cluster.get(kind, *place(manifest))
         if live is None:
             return None
         if names.is_controlled_by(live, uid(service)):
-            # Whatever the watches showed of it before may have been taken out again: status must not miss it.
-            self.store.found(kind, slim(live))
+            if known is None:
+                # Whatever the watches showed of it before may have been taken out again: status must not miss it.
+                self.store.found(kind, slim(live))
             return slim(live)
         if _of_predecessor(live, service):
             raise NotYetError(f"{kind.name} of the deleted InferenceService of this name is still there", SOON)
@@ -104,11 +106,11 @@ class Children:
         kind = kind_of(manifest["apiVersion"], manifest["kind"])
         title = f"{kind.name}/{manifest['metadata']['name']}"
         why = "created" if live is None else differs(manifest, live)
-        intended = names.digest(manifest)
         strange = additions(manifest, live) if live is not None else []
-        if (why is None and not strange) or (
-            live is not None and self._settled.get(uid(live)) == (intended, _content(live))
-        ):
+        if why is None and not strange:
+            return ""
+        intended = names.digest(manifest)
+        if live is not None and self._settled.get(uid(live)) == (intended, _content(live)):
             return ""
         attempt = (uid(service), service["metadata"]["generation"], intended)
         since, refused = self._refused.get(attempt, (float("-inf"), None))

@@ -45,11 +45,16 @@ UNREADABLE = (
 )
 #: Questions in a row without an answer that are worth an event: half a minute.
 ALARM = 6
+#: Seconds between two questions to a pod that has not answered so many: each costs a TIMEOUT, and there may be thousands of them.
+SELDOM = 30.0
 
 
 @dataclass
 class Engines:
-    """`changed` is told the service whose pod's state is news, `unreachable` the pod that stopped answering or never did."""
+    """`changed` is told the service whose pod's state is news, `unreachable` the pod that stopped answering or never did.
+
+    Those are asked in rounds of their own, so that nobody else's numbers grow old meanwhile.
+    """
 
     store: Store
     metrics: Metrics
@@ -64,6 +69,12 @@ class Engines:
 
     async def run(self) -> None:
         """Ask for ever."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._rounds(INTERVAL, silent=False))
+            both.create_task(self._rounds(SELDOM, silent=True))
+
+    async def _rounds(self, interval: float, *, silent: bool) -> None:
+        """One after the other, of those that answer or of those that have not for long."""
         async with _session() as session:
             while True:
                 began = asyncio.get_running_loop().time()
@@ -75,11 +86,13 @@ class Engines:
                 wanted = [
                     pod
                     for identity, pod in pods.items()
-                    if worth_asking(pod, self.states.get(identity), autoscaled=self._is_autoscaled(pod))
+                    if (self._unanswered.get(identity, 0) >= ALARM) is silent
+                    and worth_asking(pod, self.states.get(identity), autoscaled=self._is_autoscaled(pod))
                 ]
                 await apart({"/".join(place(pod)): self._ask(session, gate, pod) for pod in wanted})
-                self.polled.set()
-                await asyncio.sleep(max(0.0, began + INTERVAL - asyncio.get_running_loop().time()))
+                if not silent:
+                    self.polled.set()
+                await asyncio.sleep(max(0.0, began + interval - asyncio.get_running_loop().time()))
 
     def _is_autoscaled(self, pod: Manifest) -> bool:
         key = owner(PODS, pod)

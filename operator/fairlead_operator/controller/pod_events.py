@@ -1,9 +1,13 @@
 """What the kubelet says in events only: why a container is not created, how often, and which probe had one killed.
 
-Events are never watched: there are too many of them. They are listed for a pod in trouble, and remembered for a while.
+Events are never watched: there are too many of them. They are listed for a pod in trouble, and remembered for a while. For each such
+listing the API server reads all events of the namespace, and every new pod whose image is large is in trouble: so one is made at a time,
+and where they take long they are few.
 """
 
+import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,8 +25,12 @@ log = logging.getLogger(__name__)
 
 #: A pod is late when its containers are not created so long after it got its node.
 LATE = timedelta(seconds=10)
-#: How long a listing is used.
+#: How long a listing is used, and how long what it showed is told where none was made since.
 CACHED = timedelta(seconds=15)
+KEPT = timedelta(minutes=10)
+#: Of the time listings may take so much, after this many seconds that they always may.
+SHARE = 0.05
+AT_ONCE = 2.0
 #: Pods of one service whose events are listed at a time: the oldest, since theirs are told.
 MOST = 16
 #: Waiting for these is no trouble, or a crash has left its record; for anything else there are events.
@@ -31,16 +39,20 @@ _ON_ITS_WAY = frozenset({None, "ContainerCreating", "PodInitializing", "CrashLoo
 
 @dataclass
 class PodEvents:
-    """Events of pods in trouble. `now` is wall-clock time, the cluster's own measure."""
+    """Events of pods in trouble. `now` is wall-clock time, the cluster's own measure; `clock` seconds that never go back."""
 
     cluster: Cluster
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = time.monotonic
     _listed: dict[str, tuple[datetime, tuple[PodEvent, ...]]] = field(default_factory=dict)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: Seconds that listings may take, and when that was right.
+    _allowance: tuple[float, float] = (AT_ONCE, float("-inf"))
 
     async def of(self, pods: tuple[Manifest, ...]) -> tuple[dict[str, tuple[PodEvent, ...]], datetime | None]:
         """Events by uid of those in trouble among `pods`, and when to look again: None if events alone bring no news."""
         now = self.now()
-        self._listed = {key: entry for key, entry in self._listed.items() if now - entry[0] < CACHED}
+        self._listed = {key: entry for key, entry in self._listed.items() if now - entry[0] < KEPT}
         creating = [since for pod in pods if (since := creating_since(pod)) is not None]
         troubled = [pod for pod in pods if is_late(pod, now) or is_refused(pod) or was_killed(pod)]
         troubled.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
@@ -50,19 +62,29 @@ class PodEvents:
         return found, now + LATE if creating else None
 
     async def _events(self, pod: Manifest) -> tuple[PodEvent, ...]:
-        known = self._listed.get(uid(pod))
-        if known is not None:
-            return known[1]
-        selector = f"involvedObject.uid={uid(pod)}"
-        try:
-            listed = await self.cluster.list_all(CORE_EVENTS, pod["metadata"]["namespace"], fieldSelector=selector)
-        except ApiError as refusal:
-            # Events only explain; without them the rest of the status is as true.
-            log.warning("a late pod's events cannot be listed: %s", refusal, extra={"pod": pod["metadata"]["name"]})
-            listed = []
+        at, events = self._listed.get(uid(pod), (None, ()))
+        if at is not None and self.now() - at < CACHED:
+            return events
+        async with self._turn:
+            began = self.clock()
+            left, when = self._allowance
+            left = min(AT_ONCE, left + SHARE * (began - when))
+            if left <= 0:
+                return events
+            listed = await self._list(pod)
+            self._allowance = left - (self.clock() - began), self.clock()
         events = tuple(sorted((pod_event(item) for item in listed), key=lambda event: event.last_seen))
         self._listed[uid(pod)] = (self.now(), events)
         return events
+
+    async def _list(self, pod: Manifest) -> list[Manifest]:
+        selector = f"involvedObject.uid={uid(pod)}"
+        try:
+            return await self.cluster.list_all(CORE_EVENTS, pod["metadata"]["namespace"], fieldSelector=selector)
+        except ApiError as refusal:
+            # Events only explain; without them the rest of the status is as true.
+            log.warning("a late pod's events cannot be listed: %s", refusal, extra={"pod": pod["metadata"]["name"]})
+            return []
 
 
 def creating_since(pod: Mapping[str, Any]) -> datetime | None:

@@ -183,8 +183,9 @@ class Reconciler:
         seen = await self._observe(key, snapshot, outcome)
         previous = service.get("status") or {}
         status = build_status(snapshot, outcome, seen)
+        overtaken = False
         if is_news(status, previous):
-            await self._write_status(service, status)
+            overtaken = await self._write_status(service, status)
             changes = [*changes, "status"]
             for event in events(previous, status):
                 await self.recorder.emit(service, event)
@@ -192,12 +193,16 @@ class Reconciler:
             changes=tuple(changes),
             rejection=seen.rejection,
             requeue=self._until(
-                seen.recheck_at, look_again, count_again, self.now() if gives_up(service, status, seen) else None
+                seen.recheck_at,
+                look_again,
+                count_again,
+                self.now() if overtaken or gives_up(service, status, seen) else None,
             ),
             generation=service["metadata"]["generation"],
         )
 
-    async def _write_status(self, service: Manifest, status: Manifest) -> None:
+    async def _write_status(self, service: Manifest, status: Manifest) -> bool:
+        """Whether the spec is another by now: the answer brings it into the store, and no watch may have to show it any more."""
         try:
             written = await self.cluster.apply_status(service, status)
         except ApiError as refusal:
@@ -205,6 +210,7 @@ class Reconciler:
                 raise NotYetError("the InferenceService is gone, the watch has not shown it yet", 1.0) from refusal
             raise
         self.store.written(INFERENCE_SERVICES, slim(written))
+        return bool(written["metadata"].get("generation") != service["metadata"].get("generation"))
 
     def _until(self, *moments: datetime | None) -> float | None:
         """Seconds to the earliest moment, at least one."""

@@ -58,10 +58,15 @@ class ScaleDown:
     async def _wait(self, key: Key, deployment: str) -> float | None:
         """Seconds until the next look, None when the replicas may go."""
         now = self.now()
-        self._written = {one: times for one, times in self._written.items() if now - times[0] <= STALE}
+        stale = {one for one, times in self._written.items() if now - times[0] > STALE}
+        self._written = {one: times for one, times in self._written.items() if one not in stale}
         written, shown = self._written.get(deployment, (now, None))
         if deployment not in self._written:
             if not await self._weigh(key):
+                return None
+            if deployment in stale:
+                # So long is the queue: whoever comes back comes too late each time.
+                await asyncio.sleep(SETTLE)
                 return None
             written, shown = self.now(), None
         if shown is None and (not self.store.unseen(PODS, key) or now - written > CATCH_UP):

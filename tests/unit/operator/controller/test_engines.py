@@ -224,3 +224,33 @@ async def test_a_pod_with_an_ipv6_address_is_asked_at_it() -> None:
         loads = await engines.loads([pod(podIP="::1")], within=5)
 
     assert list(loads.values()) == [Load(2, 1)]
+
+
+async def test_pods_that_do_not_answer_delay_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A NetworkPolicy drops the questions to as many as are asked at a time; each costs its whole time."""
+    monkeypatch.setattr("fairlead_operator.controller.engines.INTERVAL", 0.0)
+    asked: list[str] = []
+    answered = asyncio.Event()
+
+    class Dropped(Engines):
+        async def _fetch(self, session: aiohttp.ClientSession, pod: dict[str, Any]) -> EngineState:
+            asked.append(pod["metadata"]["name"])
+            if pod["metadata"]["name"] == "silent":
+                await asyncio.Event().wait()
+            if asked.count("talking") == 5:
+                answered.set()
+            return EngineState(NOW, phase="loading")
+
+    engines = Dropped(Store(), Metrics(), lambda _: None, None)  # type: ignore[arg-type]
+    for name in ("talking", "silent"):
+        engines.store.observe(PODS, {**pod(), "metadata": child(name, uid=name)["metadata"]})
+    engines._unanswered["silent"] = ALARM
+    asking = asyncio.create_task(engines.run())
+
+    async with asyncio.timeout(30):
+        await answered.wait()
+
+    assert asked.count("silent") == 1
+    asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking

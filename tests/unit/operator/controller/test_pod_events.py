@@ -5,6 +5,7 @@ import pytest
 
 from fairlead_operator.controller.kinds import Kind
 from fairlead_operator.controller.pod_events import MOST, PodEvents, creating_since, pod_event
+from unit.operator.controller.objects import Clock
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -114,6 +115,33 @@ async def test_a_thousand_failing_pods_cost_a_handful_of_listings() -> None:
     found, _ = await PodEvents(events, now=lambda: NOON).of(tuple(reversed(many)))  # type: ignore[arg-type]
 
     assert sorted(found) == sorted(f"u{n}" for n in range(MOST))
+
+
+async def test_where_listings_take_long_they_are_few_and_what_was_seen_is_still_told() -> None:
+    """The API server reads all events of the namespace for each: with thousands of pods that pull their images they would be all it does."""
+    events, time, clock = Events(), [NOON], Clock()
+    asked = PodEvents(events, now=lambda: time[0], clock=clock)  # type: ignore[arg-type]
+    listed = events.list_all
+
+    async def slowly(kind: Kind, namespace: str | None, **query: str) -> list[dict[str, Any]]:
+        clock.time += 1.5
+        return await listed(kind, namespace, **query)
+
+    events.list_all = slowly  # type: ignore[method-assign]
+    many = tuple({**pod(), "metadata": {"namespace": "ns", "name": "p", "uid": f"u{n}", "creationTimestamp": f"{n}"}} for n in range(4))  # fmt: skip
+
+    found, _ = await asked.of(many)
+    assert {key: len(seen) for key, seen in found.items()} == {"u0": 1, "u1": 1, "u2": 0, "u3": 0}
+
+    time[0] += timedelta(seconds=16)
+    found, again = await asked.of(many)
+    assert {key: len(seen) for key, seen in found.items()} == {"u0": 1, "u1": 1, "u2": 0, "u3": 0}
+    assert again is not None
+    assert len(events.listings) == 2
+
+    clock.time += 60
+    found, _ = await asked.of(many)
+    assert len(events.listings) == 4, "three seconds are earned in a minute, and two may be spent at once"
 
 
 async def test_nothing_is_looked_up_when_no_pod_waits() -> None:

@@ -391,3 +391,20 @@ async def test_the_last_pods_are_taken_away_only_after_a_look_at_the_replica_set
         asked = world.server.listed
         assert (await world.reconciler.reconcile(KEY)).changes == ()
         assert world.server.listed == asked, "at rest nothing is asked"
+
+
+async def test_a_spec_that_changed_while_status_was_written_is_looked_at_soon() -> None:
+    """The answer to the write brings it; while watches list anew none of them may ever tell the version in between."""
+    world = World()
+    apply_status = world.server.apply_status
+
+    async def meanwhile(raw: Manifest, status: Manifest) -> Manifest:
+        return await apply_status({**raw, "metadata": {**raw["metadata"], "generation": 2}}, status)
+
+    world.server.apply_status = meanwhile  # type: ignore[method-assign]
+    assert (await world.reconciler.reconcile(KEY)).requeue == 1.0
+
+    world.server.apply_status = apply_status  # type: ignore[method-assign]
+    await world.reconciler.reconcile(KEY)
+    assert world.server.statuses[-1]["observedGeneration"] == 2
+    assert (await world.reconciler.reconcile(KEY)).requeue != 1.0
