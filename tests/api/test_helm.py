@@ -103,6 +103,7 @@ def served(kubectl: Kubectl, name: str) -> bool:
     return accepted(kubectl, name) and conditions(kubectl.get("infs", name))["Accepted"]["status"] == "True"
 
 
+@pytest.mark.timeout(300)
 def test_services_stay_through_the_life_of_a_release(release: Release, tmp_path: Path) -> None:
     kubectl = release.models
     release.helm("install", RELEASE, str(older(tmp_path)))

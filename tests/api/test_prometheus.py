@@ -169,8 +169,11 @@ def test_a_service_has_the_same_names_whoever_tells_of_it(scraping: Prometheus, 
     """The operator runs in another namespace than its services."""
     of = f'namespace="{namespace.namespace}",name="mistral"'
 
-    assert scraping.vector(f'fairlead_condition{{type="Ready",{of},job="fairlead-operator"}}')
-    assert scraping.vector(f'vllm:num_requests_running{{{of},job="fairlead-engine"}}')
+    # A scrape that takes too long makes everything of its target stale until the next.
+    told = f'fairlead_condition{{type="Ready",{of},job="fairlead-operator"}}'
+    eventually(lambda: scraping.vector(told), "the operator's word")
+    counted = f'vllm:num_requests_running{{{of},job="fairlead-engine"}}'
+    eventually(lambda: scraping.vector(counted), "the engine's word")
     assert not scraping.vector('{__name__=~"fairlead_.+",exported_namespace!=""}')
 
 

@@ -84,6 +84,8 @@ def test_a_quota_is_told_and_the_service_goes_on_when_it_is_lifted(
     assert found["Accepted"]["status"] == "True"
     assert "Stalled" not in found
 
+    following = Audit(managed.audit_log)
+    eventually(lambda: "services" in written(following, kubectl), "the try after the one that told it, and its event")
     audit, begin = Audit(managed.audit_log), time.monotonic()
     eventually(lambda: len(written(audit, kubectl)) >= TRIES, "more tries")
     seconds = time.monotonic() - begin

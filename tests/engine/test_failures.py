@@ -113,7 +113,7 @@ def adapter_of_rank_8(given: Setting) -> dict[str, Any]:
 
 
 def in_little_time(_: Setting) -> dict[str, Any]:
-    return configured() | {"startTimeoutSeconds": 12}
+    return configured() | {"startTimeoutSeconds": 4}
 
 
 def of_a_later_release(_: Setting) -> dict[str, Any]:
@@ -225,8 +225,8 @@ CASES = (
         in_little_time,
         "StartTimeout",
         "spec.engine.startTimeoutSeconds",
-        "of the 12 s",
-        "24",
+        "of the 4 s",
+        "8",
     ),
     Case(
         "a cache too small for one request: the length that fits is proposed",

@@ -104,7 +104,7 @@ def test_clients_that_leave_free_the_engine(runtime: Started, leave: Callable[[h
 
 def test_the_deadline_of_a_batch_frees_the_engine_and_keeps_what_is_answered(runtime: Started) -> None:
     with freed(runtime):
-        answer = seen_in_the_engine(runtime, "/generate/batch", MANY, {"X-Request-Timeout": "2"})
+        answer = seen_in_the_engine(runtime, "/generate/batch", MANY, {"X-Request-Timeout": "4"})
 
     items = answer.json()
     assert (answer.status_code, len(items)) == (200, len(MANY))

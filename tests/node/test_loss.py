@@ -17,13 +17,15 @@ import pytest
 
 from asking import until
 from fairlead_cli.demo.kubectl import Kubectl
+from fairlead_cli.local.health import listening
 from fairlead_runtime.config import SERVING_PORT
 from serving.load import Clients, Counts, under, under_way
 
 from . import operator_pod, pods
 from .conftest import apply, service
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.counted]
+# The first of the whole folder also has the cluster made and the engine's image read, which takes minutes where it was never read.
+pytestmark = [pytest.mark.timeout(1500), pytest.mark.counted]
 
 NAME = "rope"
 REPLICAS = 3
@@ -43,7 +45,9 @@ def address(kubectl: Kubectl, model: str, scripted: dict[str, Any]) -> Iterator[
     operator_pod.wait_to_lead(kubectl)
     apply(kubectl, manifest)
     pods.wait_ready(kubectl, NAME, WITHIN, REPLICAS)
-    yield kubectl.get("service", NAME)["spec"]["clusterIP"], 80
+    found = kubectl.get("service", NAME)["spec"]["clusterIP"], 80
+    until(lambda: listening(*found), "endpoints behind the service", WITHIN)
+    yield found
     kubectl.run("delete", "infs", NAME, "--ignore-not-found", "--wait", "--cascade=foreground", "--timeout=120s")
 
 
@@ -196,6 +200,8 @@ def test_deleting_the_service_finishes_its_streams(
 ) -> None:
     change(kubectl, suspend=False)
     pods.wait_ready(kubectl, NAME, WITHIN, 1)
+    # A pod is seen Ready before kube-proxy has its address.
+    until(lambda: listening(*address), "an endpoint behind the service", WITHIN)
 
     with under_way(address, NAME, LONG) as counts:
         kubectl.run("delete", "infs", NAME, "--wait=false")

@@ -39,6 +39,14 @@ def test_an_engine_that_hangs_is_found_and_started_again(
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(post, f"{served}/generate", question)
         condition = wait_for_reason(kubectl, "speaker", "EngineHealthy", REASON)
+    # The status tells the end before the kubelet has started the container again, which makes that end its last one.
+    pods.wait(
+        kubectl,
+        "speaker",
+        ENGINE_WITHIN,
+        lambda found: any(pods.restarts(pod) > pods.restarts(before) for pod in found),
+        "a restart",
+    )
     (hung,) = pods.of(kubectl, "speaker")
     ended = hung["status"]["containerStatuses"][0]["lastState"]["terminated"]
     found = datetime.fromisoformat(ended["finishedAt"]).timestamp() - stopped

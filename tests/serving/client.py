@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: No answer of these tests takes longer; seconds.
-PATIENCE = 90
+PATIENCE = 240
 
 
 @dataclass

@@ -16,7 +16,7 @@ from fairlead_runtime.serving import CLOSE_SECONDS
 from serving.client import Answer, Connection, once, says
 from serving.process import Runtime, running
 
-pytestmark = pytest.mark.counted
+pytestmark = [pytest.mark.counted, pytest.mark.timeout(400)]
 
 STREAMS, WHOLE, MANY = 2000, 100, 50
 #: Prompts in one request of many.
@@ -126,7 +126,7 @@ def samples(metrics: str, name: str) -> list[float]:
 @pytest.fixture(scope="module", name="load")
 def load_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, Seen]]:
     """One stop under load, and after it the process that has ended."""
-    with running(tmp_path_factory.mktemp("drain"), requestTimeoutSeconds=120, drainSeconds=60) as runtime:
+    with running(tmp_path_factory.mktemp("drain"), requestTimeoutSeconds=300, drainSeconds=240) as runtime:
         seen = uvloop.run(stopped_under_load(runtime))
         runtime.process.wait(20)
         yield runtime, seen
@@ -264,10 +264,11 @@ async def cut(runtime: Runtime, signals: int) -> tuple[list[Answer], list[Answer
         await begun.acquire()
     # All are in the engine, and the batch's first item has its token.
     await says(runtime.management, "/state", f'"running": {CUT_STREAMS + CUT_WHOLE + 1},')
-    for _ in range(signals):
+    for number in range(signals):
+        if number:
+            # Two that are sent together are one to the kernel.
+            await says(runtime.management, "/state", '"phase": "draining"')
         runtime.stop()
-        # Two that are sent together are one to the kernel.
-        await says(runtime.management, "/state", '"phase": "draining"')
     return await asyncio.gather(*streams), await asyncio.gather(*whole), await batch
 
 

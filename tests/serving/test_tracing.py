@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from asking import until
 from serving.process import Runtime, running
 
 TRACE = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "vendor=1"}
@@ -30,4 +31,6 @@ def test_the_callers_trace_reaches_the_engine(tmp_path: Path, path: str, body: A
         assert client.post(path, json=body).status_code == 200
         assert client.post(path, json=body, headers=TRACE).status_code == 200
 
+        # The log is another way than the answer's, through the supervisor.
+        until(lambda: bool(traces(runtime)), "the trace in the log", 10)
         assert traces(runtime) == [TRACE]

@@ -200,7 +200,7 @@ FAILURES: Final = (
 
 STATES: Final = (
     _state("a spec that is carried out", ACCEPTED, "True", "Valid"),
-    _state("pods are on their way to a node", SCHEDULED, "Unknown", "Scheduling"),
+    _state("pods are on their way to a node", SCHEDULED, "Unknown", "Scheduling", apart=policies.UNATTENDED),
     _state("pods have a node", SCHEDULED, "True", "AllScheduled"),
     _state("weights are loaded", MODEL, "Unknown", "Loading", fate=STUCK),
     _state("weights were read", MODEL, "True", "Loaded"),
@@ -217,7 +217,7 @@ STATES: Final = (
     _state("no replica is wanted, and none has read the weights", MODEL, "Unknown", "ScaledToZero", spec={"replicas": 0}),
     _state("suspended", AVAILABLE, "False", "Suspended", spec={"suspend": True}, field="spec.suspend", told=True),
     _state("suspended, as asked for", READY, "True", "Suspended", spec={"suspend": True}),
-    _state("it waits for its pods to finish their requests", READY, "False", "Deleting", fate=Fate(drains="5s"), after=_deleted, told=True),
+    _state("it waits for its pods to finish their requests", READY, "False", "Deleting", fate=Fate(drains="60s"), after=_deleted, told=True),
     _state("five failures that only the user can end", SCHEDULED, "Unknown", "GivenUp", fate=record("KVCacheTooSmall"), told=True),
     _state("no engine to ask", AUTOSCALED, "Unknown", "NoReplicaReady", spec={"autoscaling": _ONE}, fate=STUCK),
     _state("load between the bounds", AUTOSCALED, "True", "ScalingActive", spec={"autoscaling": {"minReplicas": 0, "maxReplicas": 2}}, after=_occupied),

@@ -95,6 +95,7 @@ def test_a_quota_stops_the_third_replica_and_the_others_serve(kubectl: Kubectl, 
     pool.add(3)
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "gpus"}, "spec": {"hard": {f"requests.{GPU}": "2"}}}  # fmt: skip
     kubectl.apply(quota)
+    eventually(lambda: (kubectl.get("resourcequota", "gpus") or {}).get("status", {}).get("used"), "the quota's start")
 
     kubectl.apply(pool.service(replicas=3))
 
@@ -119,7 +120,7 @@ def test_a_queue_holds_the_pod_and_lets_it_go(kubectl: Kubectl, pool: Pool, admi
 
 def test_a_pod_waits_for_the_own_one_that_drains(kubectl: Kubectl, pool: Pool) -> None:
     pool.add(1)
-    kubectl.apply(pool.service(fate=Fate(drains="4s")))
+    kubectl.apply(pool.service(fate=Fate(drains="15s")))
     ready(kubectl)
     [pod] = pods(kubectl)
 

@@ -14,7 +14,7 @@ from simulated.external_metrics import METRIC, ExternalMetrics, external_metrics
 from simulated.nodes import Pool
 
 #: Seconds from the scale to the Deployment.
-FOLLOWS = 2.0
+FOLLOWS = 10.0
 TARGET = 10
 
 

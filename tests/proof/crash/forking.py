@@ -21,9 +21,11 @@ from proof.crash import broken
 PARENT_DEATH_SIGNAL = 1
 
 
-def live(asked: dict[str, Any]) -> None:
-    """What the fork does."""
+def live(asked: dict[str, Any], parent: int) -> None:
+    """What the fork does. parent: the pid of who forked."""
     ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:  # it has ended before it could be told of
+        os._exit(1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -50,10 +52,11 @@ def main() -> None:
         broken.BREAKAGES[breakage]()
     assert threading.active_count() == 1, "a thread would not be there in a fork"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
+    parent = os.getpid()
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            live(json.loads(line))
+            live(json.loads(line), parent)
         print(pid, flush=True)
 
 
