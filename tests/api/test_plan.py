@@ -46,17 +46,25 @@ def test_what_cannot_fit_is_refused_with_numbers_and_no_pod_is_asked_for(kubectl
 
 
 def test_what_was_refused_is_not_started_by_a_restart_of_the_operator(
-    kubectl: Kubectl, operator: OperatorProcess
+    kubectl: Kubectl, operator: OperatorProcess, model_hub: HubServer
 ) -> None:
     """It has read neither nodes nor models yet when it looks at the service for the first time."""
     kubectl.apply(asking("16Gi"))
     refused(kubectl)
-
     assert operator.end() == 0
+    model_hub.asked.clear()
+    before = operator.log.stat().st_size
+
+    def looked_at() -> bool:
+        with operator.log.open() as log:
+            log.seek(before)
+            lines = [json.loads(line) for line in log if '"reconciled"' in line and line.endswith("\n")]
+        return any(line["service"] == f"{kubectl.namespace}/mistral" for line in lines)
+
     operator.start().ready()
-    eventually(operator.leads, "leadership")
-    refusals = 'fairlead_reconcile_duration_seconds_count{outcome="Rejected"}'
-    eventually(lambda: (operator.metric(refusals) or 0) >= 1, "the refusal by the new one")
+    eventually(looked_at, "a look by the new one")
+    # The second look, when the model was read.
+    eventually(lambda: any("config.json" in path for path in model_hub.asked), "the model")
 
     assert kubectl.items("deployment") == kubectl.items("controllerrevision") == []
 

@@ -227,7 +227,7 @@ OPERATOR: Final = (
     ),
     Alert(
         "FairleadPodsUnreachable",
-        "sum(rate(fairlead_engine_polls_failed_total[10m])) > 0.1",
+        "sum(rate(fairlead_engine_polls_failed_total[10m])) > 0.02",
         "20m",
         Severity.WARNING,
         "Pods do not answer the operator on port 9090",

@@ -26,10 +26,10 @@ RETRY = 5.0
 POLL = 0.1
 #: The same for each object that is missing: a look at tens of thousands is work too.
 LOOK = 1e-4
-#: A store that is behind, or cannot be compared, for longer than this many seconds is not to be trusted. While whole kinds are on their way,
-#: at the start and after the watches were restarted, one counts from the last of its kind that came: of a large cluster that takes minutes.
+#: A store that is behind, or cannot be compared, for longer than this many seconds is not to be trusted.
 PATIENCE = 60.0
-#: For so many seconds at most: under many changes something always comes, and must not hide what never does.
+#: While the watches list whole kinds, of a large cluster for minutes, the last that came of a kind counts, whatever it was: for so many
+#: seconds at most, since under many changes something always comes, and must not hide what never does.
 LONGEST_LISTING = 900.0
 
 
@@ -52,9 +52,10 @@ class Freshness:
     #: What listings showed and the watches have not, by when that was noticed. Many changes at a time keep the store behind by seconds,
     #: each time by others: only what stays away for long shows a dead watch.
     _owed: dict[tuple[Kind, Listed], float] = field(default_factory=dict)
-    #: Until when the watches may be listing everything, and when something owed came last, by kind.
+    #: Until when the watches may be listing everything.
     _listing_until: float = field(init=False)
-    _came: dict[Kind, float] = field(default_factory=dict)
+    #: How often the watches were restarted since all was well.
+    _in_vain: int = 0
     #: Whether the last comparison could be made.
     _listed: bool = False
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,30 +81,38 @@ class Freshness:
 
     def look(self) -> None:
         """Compare soon: the watches began anew, and do not know what was deleted meanwhile."""
+        self._listing_until = self.now() + LONGEST_LISTING
         if self.synced.is_set():
             self._asked.set()
 
     def _judge(self, trouble: str, *, listed: bool = True) -> None:
         if not listed:
             self._owed.clear()  # the watches have their time from when the API server is back
+            self._listing_until = self.now() + LONGEST_LISTING
         if self._owed:
             self._since = min(self._owed.values())
         elif trouble and (listed != self._listed or not self._trouble):
             self._since = self.now()
         self._trouble, self._listed = trouble, listed
         if not trouble:
+            self._in_vain = 0
             self._listing_until = float("-inf")
             self.synced.set()
         elif self.behind() and self.synced.is_set() and self.now() - self._restarted > PATIENCE:
             self._restarted = self.now()
             self._listing_until = self.now() + LONGEST_LISTING
+            self._in_vain += 1
             log.warning("the watches are restarted: %s", trouble)
             self.restart()
 
     def behind(self) -> str:
-        """What the watches have owed us for longer than PATIENCE, or nothing: an API server that is away is no fault of theirs."""
-        dead = self._listed and self._owed and self.now() - self._owed_since() > PATIENCE
-        return self._trouble if dead else ""
+        """What the watches have owed us for longer than PATIENCE, or nothing: an API server that is away is no fault of theirs.
+
+        After a restart they have it anew, after a second one that did not help they have not.
+        """
+        if not self._listed or not self._owed:
+            return ""
+        return self._trouble if self._in_vain > 1 or self.now() - self._owed_since() > PATIENCE else ""
 
     def overdue(self) -> str:
         """What has been wrong for longer than PATIENCE, or nothing."""
@@ -146,17 +155,15 @@ class Freshness:
         self._owed = {gap: since for gap, since in self._owed.items() if gap[0] is not kind or gap[1].uid in there}
 
     def _still_owed(self) -> bool:
-        left = {gap: since for gap, since in self._owed.items() if not self.store.has_shown(*gap)}
-        if len(left) < len(self._owed):
-            self._came |= dict.fromkeys({kind for kind, _ in self._owed.keys() - left.keys()}, self.now())
-            self._owed = left
+        self._owed = {gap: since for gap, since in self._owed.items() if not self.store.has_shown(*gap)}
         return bool(self._owed)
 
     def _owed_since(self) -> float:
         """Since when something has been owed to us that should have come."""
         if self.now() > self._listing_until:
             return min(self._owed.values())
-        return min(max(since, self._restarted, self._came.get(kind, since)) for (kind, _), since in self._owed.items())
+        shown = self.store.shown
+        return min(max(since, self._restarted, shown.get(kind, since)) for (kind, _), since in self._owed.items())
 
     def _drop(self, kind: Kind, where: Place, identity: str, revision: int, service: Key | None) -> None:
         if self.store.end(kind, where, identity, revision):

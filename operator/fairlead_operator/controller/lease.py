@@ -159,6 +159,7 @@ class Lease:
             return
         self.last_contact = self.now()
         if mine:
+            self._holder = self.identity
             first = self._renewed is None
             # The time before the request: the server's clock for us starts no earlier than that.
             self._renewed = began

@@ -17,12 +17,12 @@ from fairlead_operator.controller.hub import Hub, UnreadableError
 from fairlead_operator.controller.kinds import NODES
 from fairlead_operator.controller.outcomes import ApiError
 from fairlead_operator.controller.store import Key
-from fairlead_operator.core import names, planning
+from fairlead_operator.core import planning
 from fairlead_operator.core.checkpoint import Checkpoint
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.nodes import Node, read_node
 from fairlead_operator.core.refusal import is_told
-from fairlead_operator.core.rejection import Rejection, last_verdict
+from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Resolved
 from fairlead_runtime.memory import Plan
 
@@ -83,12 +83,10 @@ class Planner:
         if revision is None:
             return True
         nodes = await self._listed()
-        refused = last_verdict(raw) == planning.DOES_NOT_FIT and not names.skips_plan(
-            raw["metadata"].get("annotations") or {}
-        )
+        refused = planning.refused_before(raw)
         on = planning.accelerator(service, nodes)
         if on is None:
-            return not (refused and nodes is None)
+            return refused if refused and nodes is None else True
         second = planning.drafting(service)
         asked = [each for each in (revision, second) if each]
         for each in asked:
@@ -97,14 +95,15 @@ class Planner:
         if unread and not self._silent():
             for each in unread:
                 self._begin(each, key)
-            # What the API server keeps refusing is accepted, and may have no pod yet.
-            taken = last_verdict(raw) == "Accepted" and not is_told(raw)
+            status = raw.get("status") or {}
+            # What the API server keeps refusing is observed, and may have no pod yet.
+            taken = status.get("observedGeneration") == raw["metadata"]["generation"] and not is_told(raw)
             late = any(self.now() - self._began[each] >= PATIENCE for each in unread)
-            return taken or (late and not refused)
+            return refused or taken or late
         checkpoint = self._checkpoint(revision)
         plan = planning.make(service, checkpoint, on, second and self._checkpoint(second)) if checkpoint else None
         if plan is None:
-            return not (refused and any(self._may_be_read_yet(each) for each in asked))
+            return refused if refused and any(self._may_be_read_yet(each) for each in asked) else True
         self.plans[key] = plan
         return planning.refusal(plan, on, raw["metadata"].get("annotations") or {}) or True
 
@@ -164,16 +163,18 @@ class Planner:
         self._read[revision] = found
 
     async def _listed(self) -> list[Node] | None:
-        """None where they may not be listed, or never could be: what was seen last counts until they can be listed again."""
+        """None while they could not be listed yet; what was seen last counts until they can be again. None at all where they may not be."""
         if not self.permitted:
-            return None
-        async with self._listing:  # nobody goes on without them because another has just begun to list
+            return []
+        if self._listing.locked() and self._until is not None:
+            return self._nodes
+        async with self._listing:  # at first nobody goes on without them because another has just begun to list
             if self._until is None or self.now() >= self._until:
                 try:
                     self._nodes = [read_node(node) async for node in self.cluster.each(NODES, None)]
                 except ApiError as refusal:
                     log.warning("nodes cannot be listed to plan for their accelerators: %s", refusal)
                     if refusal.code == 403:
-                        self._nodes = None
+                        self._nodes = []
                 self._until = self.now() + CACHED
             return self._nodes

@@ -27,8 +27,9 @@ log = logging.getLogger(__name__)
 LATE = timedelta(seconds=10)
 #: How long a listing is used, and how long what it showed is told where none was made since.
 CACHED = timedelta(seconds=15)
-KEPT = timedelta(minutes=10)
-#: Of the time listings may take so much, after this many seconds that they always may.
+KEPT = timedelta(minutes=2)
+#: Of the time listings may take so much, after this many seconds that they always may. One is never counted as longer than that: it may
+#: have waited for its turn only.
 SHARE = 0.05
 AT_ONCE = 2.0
 #: Pods of one service whose events are listed at a time: the oldest, since theirs are told.
@@ -56,8 +57,10 @@ class PodEvents:
         creating = [since for pod in pods if (since := creating_since(pod)) is not None]
         troubled = [pod for pod in pods if is_late(pod, now) or is_refused(pod) or was_killed(pod)]
         troubled.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
-        found = {uid(pod): await self._events(pod) for pod in troubled[:MOST]}
-        if any(is_late(pod, now) or is_refused(pod) for pod in troubled):
+        # Whose were never listed goes first.
+        asked = sorted(troubled[:MOST], key=lambda pod: uid(pod) in self._listed)
+        found = {uid(pod): await self._events(pod) for pod in asked}
+        if found.keys() - self._listed.keys() or any(is_late(pod, now) or is_refused(pod) for pod in troubled):
             return found, now + CACHED
         return found, now + LATE if creating else None
 
@@ -72,7 +75,7 @@ class PodEvents:
             if left <= 0:
                 return events
             listed = await self._list(pod)
-            self._allowance = left - (self.clock() - began), self.clock()
+            self._allowance = left - min(AT_ONCE, self.clock() - began), self.clock()
         events = tuple(sorted((pod_event(item) for item in listed), key=lambda event: event.last_seen))
         self._listed[uid(pod)] = (self.now(), events)
         return events

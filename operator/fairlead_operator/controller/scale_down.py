@@ -30,6 +30,8 @@ SETTLE = 1.0
 CATCH_UP = 5.0
 #: Seconds after which a judgement is too old to be acted on.
 STALE = 30.0
+#: Seconds after which nobody comes back for it.
+FORGOTTEN = 3600.0
 
 
 @dataclass
@@ -58,13 +60,13 @@ class ScaleDown:
     async def _wait(self, key: Key, deployment: str) -> float | None:
         """Seconds until the next look, None when the replicas may go."""
         now = self.now()
-        stale = {one for one, times in self._written.items() if now - times[0] > STALE}
-        self._written = {one: times for one, times in self._written.items() if one not in stale}
-        written, shown = self._written.get(deployment, (now, None))
-        if deployment not in self._written:
+        self._written = {one: times for one, times in self._written.items() if now - times[0] <= FORGOTTEN}
+        written, shown = self._written.get(deployment, (float("-inf"), None))
+        if now - written > STALE:
+            late = self._written.pop(deployment, None) is not None
             if not await self._weigh(key):
                 return None
-            if deployment in stale:
+            if late:
                 # So long is the queue: whoever comes back comes too late each time.
                 await asyncio.sleep(SETTLE)
                 return None

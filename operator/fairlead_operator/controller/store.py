@@ -130,18 +130,22 @@ class Store:
     #: What has ended: uid -> its last resourceVersion.
     _ended: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
+    #: When a watch showed anything last, by kind.
+    shown: dict[Kind, float] = field(default_factory=dict)
     #: A reconcile reads each child several times. Nobody changes what the store gives out.
     _read: Callable[[bytes], Manifest] = field(default_factory=lambda: lru_cache(READ)(json.loads))
 
     def observe(self, kind: Kind, obj: Manifest) -> bool:
         """Take in a watched version; True if it is news."""
+        self.shown[kind] = self.now()
         self._settle(uid(obj), version(obj))
         return self._put(kind, obj)
 
     def found(self, kind: Kind, obj: Manifest) -> None:
         """Take in what the API server shows when asked: whatever told its end, a watch or a listing, only missed its label."""
         self._ended.pop(uid(obj), None)
-        self.observe(kind, obj)
+        self._settle(uid(obj), version(obj))
+        self._put(kind, obj)
 
     def written(self, kind: Kind, obj: Manifest) -> None:
         """Take in the response of our own write: it counts before any watch shows it."""

@@ -9,7 +9,7 @@ from fairlead_operator.core.build.template import render
 from fairlead_operator.core.fingerprint import attempt, revision_name
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.refusal import is_told
-from fairlead_operator.core.rejection import last_verdict
+from fairlead_operator.core.rejection import verdict_of
 from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.revisions import (
     Pinned,
@@ -97,7 +97,7 @@ def _carried_out(service: Mapping[str, Any]) -> bool:
     """
     if names.ADOPT_DEFAULTS in (service["metadata"].get("annotations") or {}) or is_told(service):
         return False
-    return last_verdict(service) == "Accepted"
+    return verdict_of(service).get("status") == "True"
 
 
 def _own_part(live: Manifest) -> Manifest:

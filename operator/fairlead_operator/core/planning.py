@@ -15,7 +15,7 @@ from fairlead_operator.core import names
 from fairlead_operator.core.build.placement import placement
 from fairlead_operator.core.checkpoint import Checkpoint
 from fairlead_operator.core.nodes import Node, admits
-from fairlead_operator.core.rejection import Rejection
+from fairlead_operator.core.rejection import Rejection, verdict_of
 from fairlead_operator.core.resolve import Resolved
 from fairlead_operator.core.seen import Snapshot
 from fairlead_operator.core.source import SourceKind
@@ -54,7 +54,7 @@ def drafting(service: Resolved) -> tuple[str, str] | None:
 
 
 def accelerator(service: Resolved, nodes: Sequence[Node] | None) -> Accelerator | None:
-    """The largest that the pods could get; None where that is not known. nodes: None where they may not be listed."""
+    """The largest that the pods could get; None where that is not known. nodes: None where they are not known."""
     if service.accelerator != DEFAULT_ACCELERATOR:
         return None
     where = placement(service)
@@ -116,6 +116,14 @@ def refusal(plan: memory.Plan, on: Accelerator, annotations: Mapping[str, str]) 
         f"on {on.source} {plan.problem}; change {plan.field}, or annotate the service with {names.SKIP_PLAN}=true to start it nevertheless",
         plan.field,
     )
+
+
+def refused_before(service: Mapping[str, Any]) -> Rejection | None:
+    """What refusal() has said of this generation, by its status, unless the user knows better by now."""
+    accepted = verdict_of(service)
+    if accepted.get("reason") != DOES_NOT_FIT or names.skips_plan(service["metadata"].get("annotations") or {}):
+        return None
+    return Rejection(DOES_NOT_FIT, str(accepted["message"]))
 
 
 def told(snapshot: Snapshot) -> dict[str, Any]:

@@ -20,13 +20,14 @@ class Rejection(NamedTuple):
     field: str = ""
 
 
-def last_verdict(service: Mapping[str, Any]) -> str:
-    """What the status says of this generation's spec: the reason why it is refused, "Accepted", or nothing yet."""
+def verdict_of(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The condition Accepted of this generation; empty where none is told yet."""
     generation = service["metadata"].get("generation")
     for condition in (service.get("status") or {}).get("conditions") or ():
         if (condition["type"], condition.get("observedGeneration")) == ("Accepted", generation):
-            return "Accepted" if condition["status"] == "True" else str(condition["reason"])
-    return ""
+            found: Mapping[str, Any] = condition
+            return found
+    return {}
 
 
 def refused_by_api_server(kind: str, status: int, message: str) -> Rejection | None:

@@ -233,7 +233,7 @@ FIRES = [
     pytest.param(
         Fires(
             "FairleadPodsUnreachable",
-            {f"fairlead_engine_polls_failed_total{{{OPERATOR}}}": "0+12x60"},
+            {f"fairlead_engine_polls_failed_total{{{OPERATOR}}}": "0+2x60"},
             35,
             "Pods do not answer the operator on port 9090",
         ),

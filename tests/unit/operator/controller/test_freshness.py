@@ -43,7 +43,7 @@ def freshness(listing: Listing, told: list[Any], clock: Clock, monkeypatch: pyte
     def changed(key: Key) -> None:
         told.append(key)
 
-    return Freshness(Store(), listing, (), lambda: told.append("restart"), changed, now=clock)  # type: ignore[arg-type]
+    return Freshness(Store(now=clock), listing, (), lambda: told.append("restart"), changed, now=clock)  # type: ignore[arg-type]
 
 
 async def compare(freshness: Freshness) -> None:
@@ -109,7 +109,7 @@ async def test_a_store_that_stays_behind_is_red_and_restarts_the_watches(
 
 
 async def test_an_api_server_that_is_away_is_red_but_no_reason_to_restart_anything(
-    freshness: Freshness, clock: Clock, told: list[Any]
+    freshness: Freshness, listing: Listing, clock: Clock, told: list[Any]
 ) -> None:
     """The kubelet would restart the operator again and again, for as long as the API server is away."""
     await compare(freshness)
@@ -121,8 +121,14 @@ async def test_an_api_server_that_is_away_is_red_but_no_reason_to_restart_anythi
     assert freshness.behind() == ""
     assert told == []
 
-    freshness._judge("1 objects were not shown")
+    listing.items[PODS] = [child(version=50)]
+    await compare(freshness)
     assert freshness.behind() == "", "the watches have their time from when it is back"
+    clock.time += PATIENCE + 1
+    await compare(freshness)
+    assert "Pod ns/mistral" in freshness.overdue()
+    assert freshness.behind() == "", "just restarted"
+    assert told == ["restart"]
 
 
 async def test_what_was_dropped_is_not_brought_back_by_late_news(freshness: Freshness) -> None:
@@ -234,7 +240,6 @@ async def arriving(freshness: Freshness, listing: Listing, clock: Clock) -> Asyn
         clock.time += 30
         name = names.pop()
         freshness.store.observe(PODS, child(name, version=5, uid=name))
-        freshness._still_owed()
     await compare(freshness)
     yield 0
 
@@ -286,7 +291,56 @@ async def test_what_never_comes_is_hidden_by_what_does_for_some_minutes_only(
         listing.items[PODS] = [child("lost", version=5, uid="p0"), changing]
         await compare(freshness)
         freshness.store.observe(PODS, changing)
-        freshness._still_owed()
         clock.time += 30
 
     assert told == ["restart"]
+
+
+async def test_watches_that_show_again_what_is_known_get_their_time_for_what_was_lost(
+    freshness: Freshness, listing: Listing, clock: Clock, told: list[Any]
+) -> None:
+    """Of a store that is full nothing is owed but one object, and its page comes last."""
+    known = [child(f"p{number}", version=5, uid=f"p{number}") for number in range(9)]
+    listing.items[PODS] = known
+    for pod in known:
+        freshness.store.observe(PODS, pod)
+    await compare(freshness)
+    lost = child("p0", version=6, uid="p0")
+    listing.items[PODS] = [lost, *known[1:]]
+    await compare(freshness)
+    clock.time += PATIENCE + 1
+    await compare(freshness)
+    assert told == ["restart"]
+
+    for pod in known[1:]:
+        clock.time += 30
+        freshness.store.observe(PODS, pod)
+        await compare(freshness)
+        assert freshness.behind() == ""
+    freshness.store.observe(PODS, lost)
+    await compare(freshness)
+
+    assert told == ["restart"]
+    assert freshness.unready() == ""
+
+
+async def test_watches_that_stay_dead_after_two_restarts_are_for_the_kubelet(
+    freshness: Freshness, listing: Listing, clock: Clock, told: list[Any]
+) -> None:
+    await compare(freshness)
+    listing.items[PODS] = [child(version=50)]
+    await compare(freshness)
+    for _ in range(2):
+        assert freshness.behind() == ""
+        clock.time += PATIENCE + 1
+        await compare(freshness)
+
+    assert told == ["restart"] * 2
+    for _ in range(6):
+        clock.time += 10
+        await compare(freshness)
+        assert "Pod ns/mistral" in freshness.behind(), "for as long as the kubelet looks"
+
+    freshness.store.observe(PODS, child(version=50))
+    await compare(freshness)
+    assert freshness.behind() == ""

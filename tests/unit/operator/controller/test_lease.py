@@ -248,6 +248,22 @@ def test_who_sees_another_holder_leads_no_more_though_its_time_is_not_over() -> 
     assert server.lease["spec"]["holderIdentity"] == "b", "it is not given back either"
 
 
+def test_who_takes_an_expired_lease_keeps_it() -> None:
+    """What it read last is the name of the one that is gone."""
+    server, clock = OneLease(), Clock()
+    lease, lost, why = in_a_thread(server, clock)
+    server._store({"metadata": {}, "spec": {"holderIdentity": "b", "renewTime": "then", "leaseDurationSeconds": 15}})
+    lease.start()
+    while not lease.held:
+        clock.time += 0.5
+        time.sleep(0.01)
+
+    assert clock.time > 1015
+    assert not lost.wait(0.2)
+    assert why == ["won"]
+    lease.release()
+
+
 @pytest.mark.parametrize("where", ["connect", "ask"])
 def test_a_thread_that_ends_by_a_bug_is_told(where: str, caplog: pytest.LogCaptureFixture) -> None:
     server, bug = OneLease(), ZeroDivisionError("a bug")

@@ -25,6 +25,10 @@ CONFIG: dict[str, Any] = {
 }  # fmt: skip
 
 
+#: As it is told.
+REFUSED = Rejection("DoesNotFit", "spec.engine.maxModelLen: too long")
+
+
 @dataclass
 class FakeHub:
     """Answers with a model of 131 GiB, or fails: for every model, or for those in `absent` with `code`."""
@@ -118,7 +122,9 @@ async def test_a_service_that_was_taken_before_does_not_wait() -> None:
 def told(asked: ServiceBuilder, reason: str, status: str = "False", *more: dict[str, Any]) -> ServiceBuilder:
     """With what its status says of its present spec."""
     generation = asked.raw["metadata"]["generation"]
-    accepted = {"type": "Accepted", "status": status, "reason": reason, "observedGeneration": generation}
+    accepted = {
+        "type": "Accepted", "status": status, "reason": reason, "message": REFUSED.message, "observedGeneration": generation,
+    }  # fmt: skip
     return asked.with_status({"observedGeneration": generation, "conditions": [accepted, *more]})
 
 
@@ -128,12 +134,14 @@ async def test_what_was_refused_is_not_started_by_a_restart() -> None:
     moment = [NOW]
     bench.planner.now = lambda: moment[0]
 
-    assert await bench.judge(told(asking(), "DoesNotFit")) is False
+    assert await bench.judge(told(asking(), "DoesNotFit")) == REFUSED
     moment[0] += PATIENCE
-    assert await bench.judge(told(asking(), "DoesNotFit")) is False
+    assert await bench.judge(told(asking(), "DoesNotFit")) == REFUSED
     await bench.read()
 
-    assert isinstance(await bench.judge(told(asking(), "DoesNotFit")), Rejection)
+    verdict = await bench.judge(told(asking(), "DoesNotFit"))
+    assert isinstance(verdict, Rejection)
+    assert "GiB" in verdict.message
 
 
 @pytest.mark.parametrize(
@@ -150,10 +158,18 @@ async def test_what_was_refused_stays_so_until_it_can_be_planned_anew(failure: E
     await bench.judge(asked)
     await bench.read()
 
-    assert await bench.judge(asked) is goes_on
+    assert await bench.judge(asked) == (True if goes_on else REFUSED)
     asked.raw["metadata"]["annotations"] = {"fairlead.dev/skip-plan": "true"}
     assert await bench.judge(asked) is True
     assert await bench.judge(told(asking(), "NameTaken")) is True, "it was refused for something else"
+
+
+@pytest.mark.parametrize("code", [403, 0])
+async def test_where_nodes_may_not_be_listed_any_more_nothing_is_refused_by_them(code: int) -> None:
+    cluster = FakeCluster(refusal=ApiError(code, "", "no"))
+    bench = Bench(cluster=cluster, permitted=code != 0)
+
+    assert await bench.judge(told(asking(None), "DoesNotFit")) is True
 
 
 async def test_nodes_that_cannot_be_listed_once_start_nothing_that_was_refused() -> None:
@@ -161,14 +177,15 @@ async def test_nodes_that_cannot_be_listed_once_start_nothing_that_was_refused()
     asked = told(asking(None), "DoesNotFit")
     await bench.judge(asked)
     await bench.read()
-    assert isinstance(await bench.judge(asked), Rejection)
+    verdict = await bench.judge(asked)
+    assert isinstance(verdict, Rejection)
 
     bench.cluster.refusal = ApiError(0, "", "no answer")
     bench.planner._until = None
-    assert isinstance(await bench.judge(asked), Rejection), "the nodes that were seen last"
+    assert await bench.judge(asked) == verdict, "the nodes that were seen last"
 
     unlisted = Bench(cluster=FakeCluster(refusal=ApiError(503, "", "busy")))
-    assert await unlisted.judge(asked) is False
+    assert await unlisted.judge(asked) == REFUSED
     assert await unlisted.judge(asking(None)) is True
 
 
@@ -187,6 +204,15 @@ async def test_who_comes_while_nodes_are_being_listed_waits_for_them() -> None:
 
     assert await asyncio.gather(*judged) == [False, False], "both have a model to be read for that node"
     await bench.read()
+
+
+async def test_nobody_waits_while_nodes_that_are_known_are_listed_again() -> None:
+    bench = Bench(cluster=FakeCluster((node(16),)))
+    await bench.judge(asking(None))
+    await bench.read()
+    bench.planner._until = NOW
+    async with bench.planner._listing:
+        assert isinstance(await bench.judge(asking(None)), Rejection)
 
 
 async def test_a_service_that_could_not_be_written_waits_like_a_new_one() -> None:

@@ -142,6 +142,40 @@ async def test_where_listings_take_long_they_are_few_and_what_was_seen_is_still_
     clock.time += 60
     found, _ = await asked.of(many)
     assert len(events.listings) == 4, "three seconds are earned in a minute, and two may be spent at once"
+    assert all(found.values()), "those that were never listed came first"
+
+
+async def test_a_killed_pod_whose_events_could_not_be_listed_is_looked_at_again() -> None:
+    clock = Clock()
+    asked = PodEvents(Events(), now=lambda: NOON, clock=clock)  # type: ignore[arg-type]
+    killed = pod(phase="Running", **ended(137))
+    asked._allowance = (0.0, clock.time)
+
+    assert await asked.of((killed,)) == ({"u": ()}, NOON + timedelta(seconds=15))
+    clock.time += 60
+    found, again = await asked.of((killed,))
+    assert len(found["u"]) == 1
+    assert again is None
+
+
+async def test_a_listing_that_waited_for_its_turn_costs_no_more_than_is_spent_at_once() -> None:
+    """The API server asked somebody for silence, and is as quick as ever."""
+    events, clock = Events(), Clock()
+    asked = PodEvents(events, now=lambda: NOON, clock=clock)  # type: ignore[arg-type]
+    listed = events.list_all
+
+    async def after_silence(kind: Kind, namespace: str | None, **query: str) -> list[dict[str, Any]]:
+        clock.time += 30
+        return await listed(kind, namespace, **query)
+
+    events.list_all = after_silence  # type: ignore[method-assign]
+    await asked.of((pod(),))
+    events.list_all = listed  # type: ignore[method-assign]
+    clock.time += 1
+
+    await asked.of(({**pod(), "metadata": {"namespace": "ns", "name": "q", "uid": "v"}},))
+
+    assert len(events.listings) == 2
 
 
 async def test_nothing_is_looked_up_when_no_pod_waits() -> None:

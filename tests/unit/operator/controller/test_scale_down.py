@@ -139,6 +139,9 @@ async def test_a_judgement_that_was_not_acted_on_is_made_anew_and_acted_on_at_on
     monkeypatch.setattr("fairlead_operator.controller.scale_down.SETTLE", 0.0)
     await applied(gate)
     wait(gate, STALE + 1)
+    other = {**deployment(2), "metadata": {**deployment(2)["metadata"], "name": "other", "uid": "other"}}
+    gate.store.observe(DEPLOYMENTS, other)
+    await gate.gate(("ns", "other"), [{**other, "spec": {"replicas": 1}}])
     gate.engines.says = {"a": Load(0), "b": Load(6)}  # type: ignore[attr-defined]
 
     assert await applied(gate) == 1
