@@ -19,11 +19,15 @@ MAX_COMMAND: Final = 4096
 MAX_DECISIONS: Final = 10
 #: Bytes of a decision's reason.
 MAX_REASON: Final = 512
+#: Largest of a count and of bytes; characters of a name or a field's path.
+MAX_COUNT: Final = 2**31 - 1
+MAX_BYTES: Final = 2**62
+MAX_NAME: Final = 253
 
-Count = Annotated[int, Field(ge=0, le=2_147_483_647)]
-Bytes = Annotated[int, Field(ge=0, le=2**62)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Bytes = Annotated[int, Field(ge=0, le=MAX_BYTES)]
 Text = Annotated[str, Field(max_length=MAX_MESSAGE)]
-Name = Annotated[str, Field(max_length=253)]
+Name = Annotated[str, Field(max_length=MAX_NAME)]
 Code = Annotated[str, Field(max_length=64)]
 
 

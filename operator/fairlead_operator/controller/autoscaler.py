@@ -81,7 +81,7 @@ class Autoscaler:
             log.info("scaled", extra={"service": "/".join(key), "decision": decided.model_dump(mode="json")})
             decisions = (decided, *decisions)[:MAX_DECISIONS]
             outlook = replace(outlook, memory=replace(outlook.memory, replicas=outlook.to))
-        self.progress[key] = Progress(outlook, decisions)
+        self.progress[key] = Progress(outlook, decisions, uid(service))
         if before is None or _told(before) != _told(self.progress[key]):
             self.changed(key)
 
@@ -112,8 +112,10 @@ def _told(progress: Progress) -> tuple[str, tuple[ScalingDecision, ...]]:
 
 def _is_to_be_scaled(service: Manifest) -> bool:
     """Whether it is autoscaled, and carried out at all."""
-    conditions = (service.get("status") or {}).get("conditions") or ()
-    refused = any(one["type"] == "Accepted" and one["status"] == "False" for one in conditions)
+    said = {one["type"]: one for one in (service.get("status") or {}).get("conditions") or ()}
+    # A pod's trouble makes Accepted False too; of a spec that is not carried out UpToDate says so.
+    carried_out = said.get("UpToDate", {}).get("reason", "NotAccepted") != "NotAccepted"
+    refused = said.get("Accepted", {}).get("status") == "False" and not carried_out
     gone = service["metadata"].get("deletionTimestamp")
     return bool(service["spec"].get("autoscaling")) and not refused and not gone
 

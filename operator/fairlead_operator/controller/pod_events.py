@@ -17,6 +17,7 @@ from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.kinds import CORE_EVENTS
 from fairlead_operator.controller.outcomes import ApiError
 from fairlead_operator.controller.store import uid
+from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import FLAPPING_RESTARTS
 from fairlead_operator.core.seen import PodEvent
@@ -76,7 +77,8 @@ class PodEvents:
                 return events
             listed = await self._list(pod)
             self._allowance = left - min(AT_ONCE, self.clock() - began), self.clock()
-        events = tuple(sorted((pod_event(item) for item in listed), key=lambda event: event.last_seen))
+        told = (pod_event(item) for item in listed if not _is_of_another_container(item))
+        events = tuple(sorted(told, key=lambda event: event.last_seen))
         self._listed[uid(pod)] = (self.now(), events)
         return events
 
@@ -88,6 +90,13 @@ class PodEvents:
             # Events only explain; without them the rest of the status is as true.
             log.warning("a late pod's events cannot be listed: %s", refusal, extra={"pod": pod["metadata"]["name"]})
             return []
+
+
+def _is_of_another_container(raw: Mapping[str, Any]) -> bool:
+    """A failure of what somebody added to the pod is not the engine's. Of image volumes the pod as a whole is told."""
+    where = (raw.get("involvedObject") or {}).get("fieldPath") or ""
+    other = where.startswith("spec.") and where != f"spec.containers{{{names.CONTAINER}}}"
+    return other and raw.get("reason") in {"Failed", "Killing"}
 
 
 def creating_since(pod: Mapping[str, Any]) -> datetime | None:

@@ -124,7 +124,8 @@ class Reconciler:
         absent = await self.children.recall(service, CONTROLLER_REVISIONS, resolved.revision_name)
         snapshot = self._snapshot(key, service)
         late, _ = await self.pod_events.of(snapshot.pods)
-        seen = await self._observe(key, replace(snapshot, events=late), resolved)
+        free, _ = await self.accelerators.of(snapshot.pods)
+        seen = await self._observe(key, replace(snapshot, events=late, accelerators=free), resolved)
         assert seen.rollout is not None
         objects = build_objects(pods_wanted(resolved, seen), seen.rollout)
         intent, pods_are_weighed = await self.scale_down.gate(key, objects)
@@ -155,13 +156,14 @@ class Reconciler:
 
     def _snapshot(self, key: Key, service: Manifest) -> Snapshot:
         owned = (child for kind in CHILDREN for child in self.store.owned(kind, key))
+        scaling = self.autoscaler.progress.get(key)
         return Snapshot(
             service=service,
             children=tuple(child for child in owned if names.is_controlled_by(child, uid(service))),
             pods=self.store.owned(PODS, key),
             now=self.now(),
             engine_states=self.engines.states,
-            scaling=self.autoscaler.progress.get(key),
+            scaling=scaling if scaling and scaling.of == uid(service) else None,
             planned=self.planner.plans.get(key),
         )
 

@@ -78,6 +78,8 @@ class Progress:
 
     outlook: Outlook
     decisions: tuple[ScalingDecision, ...] = ()
+    #: Uid of the service that it is about: another of its name may have come.
+    of: str = ""
 
 
 def configured(service: Mapping[str, Any]) -> Autoscaling | None:

@@ -48,7 +48,8 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
     resolved = outcome if isinstance(outcome, Resolved) else None
     revisions = pinned(resolved, snapshot) if resolved else None
     template = revisions.target.template.hash if revisions else _live_template(deployment)
-    rejection = outcome if isinstance(outcome, Rejection) else _missing_api(outcome, deployment, template)
+    asked_for = revisions.wanted.template.hash if revisions else template
+    rejection = outcome if isinstance(outcome, Rejection) else _missing_api(outcome, deployment, asked_for)
     accelerator, accelerators = (
         (resolved.accelerator, resolved.accelerators) if resolved else _live_accelerators(deployment)
     )
@@ -218,10 +219,11 @@ def _live_replicas(deployment: Manifest | None) -> int:
 
 
 def _live_accelerators(deployment: Manifest | None) -> tuple[str, int]:
-    """By elimination: the container's limits hold memory and the accelerators, nothing else."""
+    """Of the container's limits those of a device plugin: somebody else's policy may have added a processor's."""
     containers = deployment["spec"]["template"]["spec"]["containers"] if deployment else ()
     limits = next((c.get("resources", {}).get("limits") or {} for c in containers if c["name"] == names.CONTAINER), {})
-    return next(((name, int(count)) for name, count in limits.items() if name != "memory"), ("", 0))
+    devices = ((name, str(count)) for name, count in limits.items() if "/" in name)
+    return next(((name, int(count)) for name, count in devices if count.isdecimal()), ("", 0))
 
 
 def _settled(deployment: Manifest) -> bool:

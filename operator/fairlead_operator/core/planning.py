@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from fairlead_operator.api.fields import amount
 from fairlead_operator.api.pod import DEFAULT_ACCELERATOR
-from fairlead_operator.api.status import PlannedMemory
+from fairlead_operator.api.status import MAX_BYTES, MAX_COUNT, PlannedMemory
 from fairlead_operator.core import names
 from fairlead_operator.core.build.placement import placement
 from fairlead_operator.core.checkpoint import Checkpoint
@@ -137,9 +137,9 @@ def told(snapshot: Snapshot) -> dict[str, Any]:
     shown = PlannedMemory(
         accelerator_bytes=plan.gpu,
         weights_bytes=plan.weights.size if plan.weights else None,
-        kv_cache_bytes=max(0, plan.kv_cache.size) if plan.kv_cache else None,
-        kv_cache_tokens=plan.kv_cache_tokens,
-        max_concurrency=int(plan.max_concurrency) if plan.max_concurrency is not None else None,
+        kv_cache_bytes=min(MAX_BYTES, max(0, plan.kv_cache.size)) if plan.kv_cache else None,
+        kv_cache_tokens=min(MAX_BYTES, plan.kv_cache_tokens) if plan.kv_cache_tokens is not None else None,
+        max_concurrency=min(MAX_COUNT, int(plan.max_concurrency)) if plan.max_concurrency is not None else None,
         largest_model_len=plan.largest_model_len,
     )
     return shown.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -21,7 +21,9 @@ from fairlead_operator.core.scheduling import draining
 from fairlead_operator.core.seen import Observed, Problem
 
 #: What the scheduler says where one pod less would help; a wrong label or a taint stays wrong however many pods go.
-_CROWDED: Final = re.compile(r"Insufficient |Too many pods|free ports|anti-affinity|topology spread|max volume count")
+_CROWDED: Final = re.compile(
+    r"Insufficient |Too many pods|free ports|anti-affinity|topology spread|max volume count|ReadWriteOncePod|Multi-Attach error"
+)
 #: Characters of a cause that are kept in an annotation.
 _KEPT: Final = 1024
 
@@ -118,10 +120,20 @@ def without_room(seen: Observed) -> Problem | None:
 def _crowded(seen: Observed) -> Iterator[Problem]:
     for problem in problems(seen):
         match problem.code:
+            case "QuotaExceeded" if "must specify" in problem.message:
+                pass  # no pod that goes makes room for what this one does not say
+            case "InsufficientAccelerators" if _fits_nowhere(seen):
+                pass
             case "InsufficientAccelerators" | "Queued" | "QuotaExceeded":
                 yield problem
             case "Unschedulable" if _CROWDED.search(problem.message):
                 yield problem
+
+
+def _fits_nowhere(seen: Observed) -> bool:
+    """Whether no node would have enough, if it were empty."""
+    free = seen.accelerators_free
+    return bool(free and free.total and free.largest < seen.accelerators)
 
 
 def _drain(seen: Observed) -> int:
@@ -167,6 +179,8 @@ def _failure(seen: Observed, pinned: Pinned, due: datetime | None) -> Failure | 
         return Failure("RolloutBlocked", "no new pod became Ready in time", pinned.attempt)
     if cause.code == "Queued" and _queue(pinned.wanted) == _queue(pinned.former or pinned.wanted):
         return None  # the former revision's pods would stand at the end of the same queue
+    if hopeless is None and cause in _crowded(seen) and any(pod.ready for pod in seen.current) and not _old(seen):
+        return None  # it serves where it found room, and there is nothing better to go back to
     return Failure(cause.code, cause.message.strip().rstrip(".;")[:_KEPT], pinned.attempt)
 
 

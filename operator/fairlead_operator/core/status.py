@@ -6,8 +6,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from fairlead_operator.api.status import (
+    MAX_BYTES,
     MAX_COMMAND,
+    MAX_COUNT,
     MAX_MESSAGE,
+    MAX_NAME,
     MAX_REPLICA_STATES,
     Condition,
     ConditionStatus,
@@ -34,9 +37,6 @@ from fairlead_operator.core.seen import EngineState, Observed, PodView, Problem,
 
 #: Bytes of a pod's failure: 32 of them must leave the whole status under 64 KiB, even if JSON doubles each by an escape.
 _REPLICA_MESSAGE: Final = 512
-#: Largest of a count, and of bytes, that a status holds.
-_HIGHEST: Final = 2**31 - 1
-_MOST_BYTES: Final = 2**62
 #: JSON takes six bytes for each.
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 _STEPS: Final = ("imported", "fetched", "loaded", "compiled", "captured", "warmed", "ready")
@@ -149,7 +149,7 @@ def _count(before: LastFailure | None, end: Problem, attempt: str) -> int:
 
 def _failure(problem: Problem, length: int = MAX_MESSAGE) -> FailureReport:
     field = problem.field or REASONS[problem.code].field
-    return FailureReport(code=problem.code, message=cut(remedied(problem), length), field=field or None)
+    return FailureReport(code=problem.code, message=cut(remedied(problem), length), field=field[:MAX_NAME] or None)
 
 
 def _replica_states(seen: Observed) -> tuple[ReplicaState, ...]:
@@ -184,8 +184,8 @@ def _startup(pod: PodView) -> Startup | None:
     if at := moment(running.get("startedAt")):
         steps["pulled"] = _seconds(moment(last.get("finishedAt")) or pod.created, at)
         for step in _STEPS:
-            if pod.state and (seconds := _whole(round(pod.state.startup.get(step, -1)), _HIGHEST)) is not None:
-                steps[step] = min(steps["pulled"] + seconds, _HIGHEST)
+            if pod.state and (seconds := _whole(round(pod.state.startup.get(step, -1)), MAX_COUNT)) is not None:
+                steps[step] = min(steps["pulled"] + seconds, MAX_COUNT)
     return Startup(**steps) if steps else None
 
 
@@ -207,7 +207,7 @@ def _reports(state: EngineState) -> dict[str, Any]:
             name=_text(model.get("name")),
             architecture=_text(model.get("architecture")),
             parameters=_whole(model.get("parameters")),
-            max_model_len=_whole(model.get("maxModelLen"), _HIGHEST),
+            max_model_len=_whole(model.get("maxModelLen"), MAX_COUNT),
             revision=_text(model.get("revision")),
         ),
         "memory": Memory(
@@ -215,7 +215,7 @@ def _reports(state: EngineState) -> dict[str, Any]:
                 weights_bytes=_whole(memory.get("weightsBytes")),
                 kv_cache_bytes=_whole(memory.get("kvCacheBytes")),
                 kv_cache_tokens=_whole(memory.get("kvCacheTokens")),
-                max_concurrency=_whole(memory.get("maxConcurrency"), _HIGHEST),
+                max_concurrency=_whole(memory.get("maxConcurrency"), MAX_COUNT),
             )
         ),
         "engine": EngineReport(
@@ -241,7 +241,7 @@ def _command(arguments: Any) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _whole(value: Any, most: int = _MOST_BYTES) -> int | None:
+def _whole(value: Any, most: int = MAX_BYTES) -> int | None:
     """What a pod says may be anybody's words: no status holds a number that is larger."""
     return int(value) if isinstance(value, int | float) and 0 <= value <= most else None
 

@@ -60,7 +60,7 @@ def why_waiting(pod: Manifest, status: Mapping[str, Any], events: Sequence[PodEv
     waiting = state.get("waiting") or {}
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     if reason in _PULL:
-        return [_pull_problem(pod, message, events, 2 if "BackOff" in reason else 1)]
+        return [_pull_problem(pod, message, events)]
     if reason == "CreateContainerConfigError":
         return [_config_problem(pod, message, _count(events, "Failed"))]
     if reason in _CREATE:
@@ -97,12 +97,16 @@ def _from_event(pod: Manifest, event: PodEvent) -> Problem | None:
             pod=name,
         )
     if _is_failed_pull(event):
-        return _pull_problem(pod, event.message, (event,), event.count)
+        return _pull_problem(pod, event.message, (event,))
     return None
 
 
 def _mount_problem(pod: Manifest, event: PodEvent) -> Problem | None:
     name, text = pod["metadata"]["name"], event.message
+    if "Multi-Attach error" in text:
+        said = f"pod {name} waits for a volume that a pod on another node holds: {text}"
+        remedy = "set spec.rollout.strategy to Replace, or use a claim that allows ReadWriteMany"
+        return Problem("Unschedulable", said, "", remedy, event.last_seen, event.count, pod=name)
     match = _VOLUME.search(text)
     volume = _volume(pod, match["volume"]) if match else {}
     field = secret_field(volume.get("name", ""))
@@ -203,13 +207,15 @@ def _create_problem(name: str, message: str, count: int) -> Problem:
     )
 
 
-def _pull_problem(pod: Manifest, message: str, events: Sequence[PodEvent], count: int) -> Problem:
+def _pull_problem(pod: Manifest, message: str, events: Sequence[PodEvent]) -> Problem:
+    """Back-off is no other try: the kubelet says it at every look after the first. It tells each failed pull by an event."""
     name = pod["metadata"]["name"]
     image = next(container["image"] for container in pod["spec"]["containers"] if container["name"] == names.CONTAINER)
     model = (_volume(pod, names.VOLUME_MODEL).get("image") or {}).get("reference", "")
     pulls = [event for event in events if event.reason == "Failed"]
     text = " ".join([message, *(event.message for event in pulls)])
-    count = max([count, *(event.count for event in pulls)])
+    # The same failure in other words is another event.
+    count = max(1, sum(event.count for event in pulls if event.message.startswith("Failed to pull")))
     without_credentials = next((event for event in events if event.reason == "FailedToRetrieveImagePullSecret"), None)
     hint = f" ({without_credentials.message})" if without_credentials else ""
     if model and _mentions(text, model) and not (_mentions(text, image) and len(image) > len(model)):
@@ -221,9 +227,10 @@ def _pull_problem(pod: Manifest, message: str, events: Sequence[PodEvent], count
         return Problem(
             code, f"the model image {model} cannot be pulled: {message}{hint}", field, remedy, count=count, pod=name
         )
-    return Problem(
-        "ImagePullFailed", f"the engine's image {image} cannot be pulled: {message}{hint}", count=count, pod=name
-    )
+    # A registry that cannot be reached may be again, whatever the user does.
+    away = _PULL_CAUSES[-1][0].search(_ADDRESS.sub("", text))
+    said = f"the engine's image {image} cannot be pulled: {message}{hint}"
+    return Problem("ImagePullFailed", said, count=1 if away else count, pod=name)
 
 
 def _mentions(text: str, image: str) -> bool:

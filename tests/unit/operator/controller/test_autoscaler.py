@@ -169,6 +169,15 @@ async def test_what_is_not_scaled(world: World, change: Callable[[World], None])
     assert await world.look() == []
 
 
+async def test_a_pods_trouble_does_not_stop_it(world: World) -> None:
+    """A Secret that the new pods miss makes Accepted False while the former ones serve."""
+    said = [{"type": "Accepted", "status": "False", "reason": "SecretNotFound"}, {"type": "UpToDate", "status": "False", "reason": "RollingOut"}]  # fmt: skip
+    world.store.observe(INFERENCE_SERVICES, {**service(2), "status": {"conditions": said}})
+
+    assert await world.look() == [4]
+    assert world.autoscaler.progress[KEY].of == "cr"
+
+
 async def test_what_is_remembered_goes_with_the_service(world: World) -> None:
     await world.look()
     world.store.remove(INFERENCE_SERVICES, KEY, "cr")

@@ -178,6 +178,34 @@ async def test_a_listing_that_waited_for_its_turn_costs_no_more_than_is_spent_at
     assert len(events.listings) == 2
 
 
+@pytest.mark.parametrize(
+    ("reason", "path", "told"),
+    [
+        pytest.param("Failed", "spec.containers{engine}", True, id="the engine's image"),
+        pytest.param("Failed", None, True, id="an image volume's"),
+        pytest.param("Failed", "spec.initContainers{vault}", False, id="an image that somebody added"),
+        pytest.param("Killing", "spec.containers{istio-proxy}", False, id="a probe that somebody added"),
+        pytest.param("Pulled", "spec.initContainers{vault}", True, id="what went well says how far the pod is"),
+    ],
+)
+async def test_failures_of_containers_that_somebody_added_are_not_the_engines(
+    reason: str,
+    path: str | None,
+    told: bool,  # noqa: FBT001
+) -> None:
+    events = Events()
+
+    async def list_all(*_: Any, **__: Any) -> list[dict[str, Any]]:
+        about = {"involvedObject": {"fieldPath": path}} if path else {}
+        return [{"reason": reason, "message": "x", "metadata": {}, "lastTimestamp": "2026-11-24T11:59:00Z", **about}]
+
+    events.list_all = list_all  # type: ignore[method-assign]
+
+    found, _ = await PodEvents(events, now=lambda: NOON).of((pod(),))  # type: ignore[arg-type]
+
+    assert len(found["u"]) == told
+
+
 async def test_nothing_is_looked_up_when_no_pod_waits() -> None:
     events = Events()
 

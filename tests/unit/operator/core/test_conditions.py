@@ -1,17 +1,21 @@
 """Conditions: what is seen, in a sentence, and what is said about it."""
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from fairlead_operator.core.build.revision import build_revision
 from fairlead_operator.core.conditions import conditions
+from fairlead_operator.core.fingerprint import attempt
 from fairlead_operator.core.observe import observe
 from fairlead_operator.core.reasons import REASONS
 from fairlead_operator.core.refusal import Refusal
 from fairlead_operator.core.rejection import name_taken
-from fairlead_operator.core.seen import EngineState
+from fairlead_operator.core.revisions import Failure
+from fairlead_operator.core.seen import EngineState, PodEvent
 from fairlead_operator.core.status import build_status
 from unit.operator.builders import (
     NOW,
@@ -19,6 +23,7 @@ from unit.operator.builders import (
     ServiceBuilder,
     crashed,
     deployment,
+    event,
     lost,
     observed,
     overdue,
@@ -149,6 +154,47 @@ def test_a_further_crash_of_another_pod_changes_no_message() -> None:
     assert conditions(before)["EngineHealthy"] == conditions(after)["EngineHealthy"]
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        pytest.param([event("Failed", 'Failed to pull image "x": not found')], "Reconciling", id="once"),
+        pytest.param([event("Failed", 'Failed to pull image "x": not found', count=2)], "Stalled", id="twice"),
+        pytest.param([event("Failed", 'Failed to pull image "x": EOF'), event("Failed", 'Failed to pull image "x": 503')], "Stalled", id="twice, in other words"),
+        pytest.param([event("Failed", 'Failed to pull image "x": EOF'), event("Failed", "Error: ImagePullBackOff", count=9)], "Reconciling", id="once, and then the kubelet only waited"),
+        pytest.param([event("Failed", 'Failed to pull image "x": dial tcp 10.0.0.1:443: connection refused', count=9)], "Reconciling", id="a registry that is away may come back"),
+    ],
+)  # fmt: skip
+def test_an_image_is_given_up_after_two_pulls(told: list[PodEvent], expected: str) -> None:
+    found = stated(service(), waiting("ImagePullBackOff", "x"), events=tuple(told))
+
+    assert [kind for kind in ("Reconciling", "Stalled") if kind in found] == [expected]
+
+
+def test_a_change_to_image_volumes_that_was_taken_back_is_not_told_of_the_former_pods() -> None:
+    """They have no image volume, and never wanted one."""
+    former = service().model("hf://org/model")
+    wanted = service()
+    attempt_ = attempt(wanted.resolved.spec, {})
+    revisions = replace(former.revision, served=True), replace(wanted.revision, number=2, failure=Failure("ModelNotFound", "no", attempt_))  # fmt: skip
+    kept = tuple(build_revision(wanted.resolved, each) for each in revisions)
+    pod = ready().of(former)
+
+    found = stated(wanted, pod, children=(deployment(former), *kept))
+
+    assert (found["Accepted"], found["UpToDate"]) == ("True/Valid", "False/RolloutBlocked")
+
+
+def test_a_limit_that_a_policy_added_is_no_accelerator() -> None:
+    wrong = service().spec("engine", extraArgs=["--port=1"])
+    live = deployment(service())
+    (engine,) = live["spec"]["template"]["spec"]["containers"]
+    engine["resources"]["limits"] = {"cpu": "500m", "ephemeral-storage": "20Gi", **engine["resources"]["limits"]}
+
+    seen = observed(wrong, ready(), children=(live,), live=service())
+
+    assert (seen.accelerators, seen.accelerator) == (1, "nvidia.com/gpu")
+
+
 def test_image_volumes_that_the_api_server_dropped() -> None:
     live = deployment(service())
     volumes = live["spec"]["template"]["spec"]["volumes"]
@@ -206,7 +252,7 @@ def test_a_name_that_is_taken() -> None:
             id="a death that the user cannot cure is tried again",
         ),
         pytest.param(service(), [unscheduled(GPU)], "Reconciling", id="capacity may come"),
-        pytest.param(service(), [waiting("ImagePullBackOff", "x")], "Stalled", id="an image that was asked for twice"),
+        pytest.param(service(), [waiting("ImagePullBackOff", "x")], "Reconciling", id="back-off comes after one try"),
         pytest.param(service().deleting(), [crashed(KV, times=9)], "Reconciling", id="it goes away"),
     ],
 )

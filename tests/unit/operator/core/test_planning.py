@@ -217,3 +217,19 @@ def test_a_plan_is_told_and_kept_for_its_generation() -> None:
     for observed, kept in ((generation, told), (generation - 1, {})):
         status = {"observedGeneration": observed, "memory": {"planned": told}}
         assert planning.told(replace(seen, service={**seen.service, "status": status})) == kept
+
+
+def test_a_plan_of_any_size_can_be_told() -> None:
+    model = memory.read_config(MISTRAL_7B)
+    plan = planning.make(asked().resolved, Checkpoint(model, memory.by_shape(model)), Accelerator(80 * GIB, "x"))
+    assert plan
+    assert plan.kv_cache
+    cache = replace(plan.kv_cache, size=5 * 2**60)
+
+    told = planning.told(
+        replace(
+            snapshot(asked()), planned=replace(plan, max_concurrency=2.0**40, kv_cache_tokens=2**70, kv_cache=cache)
+        )
+    )
+
+    assert (told["maxConcurrency"], told["kvCacheTokens"], told["kvCacheBytes"]) == (2**31 - 1, 2**62, 2**62)

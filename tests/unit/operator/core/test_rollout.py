@@ -16,7 +16,7 @@ from fairlead_operator.core.moments import rfc3339
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import observe
 from fairlead_operator.core.revisions import Failure, Revision, Rollout
-from fairlead_operator.core.seen import EngineState, Observed, Snapshot
+from fairlead_operator.core.seen import Accelerators, EngineState, Observed, Snapshot
 from fairlead_operator.core.status import build_status
 from unit.operator.builders import (
     NOW,
@@ -24,6 +24,7 @@ from unit.operator.builders import (
     ServiceBuilder,
     crashed,
     deployment,
+    event,
     overdue,
     ready,
     record,
@@ -32,6 +33,7 @@ from unit.operator.builders import (
     snapshot,
     starting,
     unscheduled,
+    waiting,
 )
 
 FORMER = service().replicas(2)
@@ -101,6 +103,8 @@ def new(index: int, pod: PodBuilder, asked: ServiceBuilder = WANTED) -> Manifest
         pytest.param(asks(surgeWaitSeconds=5), live(WANTED), [old(0), old(1), new(0, waits(5))], False, id="no room for as long as it may take"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(900, "held", "SchedulingGated"))], False, id="a queue does not let it in"),
         pytest.param(asks(), live(WANTED, replica_failure('pods "x" is forbidden: exceeded quota: gpus')), [old(0), old(1)], False, id="the quota does not let it be made"),
+        pytest.param(asks(), live(WANTED, replica_failure("failed quota: processors: must specify limits.cpu for: engine")), [old(0), old(1)], True, id="the quota asks for what the pod does not say: no pod that goes makes room for that"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(60, "0/1 nodes are available: 1 node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode."))], False, id="a claim that one pod alone may have"),
         pytest.param(asks(), live(WANTED, replica_failure("PodSecurity forbids it")), [old(0), old(1)], True, id="a policy refuses it: taking an old pod away would not help"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(900, WRONG))], True, id="no node has the label: taking an old pod away would not help"),
         pytest.param(asks(), live(WANTED), [old(0), old(1, ready().deleting()), new(0, waits(900))], True, id="a stopping pod still holds what will be free"),
@@ -118,6 +122,33 @@ def new(index: int, pod: PodBuilder, asked: ServiceBuilder = WANTED) -> Manifest
 )  # fmt: skip
 def test_surge_or_replace(asked: ServiceBuilder, made: Manifest, pods: list[Manifest], surge: bool) -> None:  # noqa: FBT001
     assert rollout(seen(asked, made, *pods)).surge == surge
+
+
+@pytest.mark.parametrize(("largest", "surge"), [(1, False), (0, True)])
+def test_no_pod_goes_for_one_that_no_node_could_hold(largest: int, surge: bool) -> None:  # noqa: FBT001
+    pods = old(0), old(1), new(0, waits(600))
+    at = replace(look(asks(), live(WANTED), *pods), accelerators=Accelerators(8, 0, 0, largest))
+
+    assert rollout(observe(at, asks().outcome)).surge == surge
+
+
+def test_a_volume_that_a_pod_on_another_node_holds_is_given_to_the_new_one() -> None:
+    claim = service().model("pvc://models/a")
+    wanted = claim.spec("engine", seed=1)
+    said = 'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) old-0'
+    revisions = replace(claim.revision, served=True), replace(wanted.revision, number=2)
+    kept = tuple(build_revision(wanted.resolved, each) for each in revisions)
+
+    def surges(seconds: int) -> bool:
+        pods = waiting("ContainerCreating").named("new-0").of(wanted), ready().named("old-0").of(claim)
+        told = (event("FailedAttachVolume", said, seconds_ago=seconds),)
+        of = observe(snapshot(wanted, *pods, children=(live(wanted), *kept), events=told), wanted.outcome)
+        assert conditions(of)["Scheduled"].reason == "Unschedulable"
+        assert "spec.rollout.strategy" in conditions(of)["Scheduled"].message
+        return rollout(of).surge
+
+    assert surges(60)
+    assert not surges(60 + 335), "longer than an old pod may take to drain"
 
 
 def test_the_strategy_and_its_cause_stand_in_the_deployment() -> None:
@@ -161,6 +192,8 @@ FAILS = crashed(TOO_SMALL, times=2)
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, crashed(exit_code=137, times=4))], "", False, id="what a restart may cure is waited for"),
         pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, crashed(exit_code=137, times=9).placed(1860))], "EngineDied", False, id="until the deadline"),
         pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, starting().placed(1860))], "RolloutBlocked", False, id="a deadline without a cause"),
+        pytest.param(asks(), live(WANTED, overdue(), replaces="full"), [new(0, ready()), new(1, waits(9000).aged(9000))], "", False, id="it serves where it found room: the former one would find no more"),
+        pytest.param(asks(), live(WANTED, overdue(), replaces="full"), [old(0), new(0, ready()), new(1, waits(9000).aged(9000))], "InsufficientAccelerators", True, id="a former pod has what it lacks"),
         pytest.param(asks(), live(FORMER, overdue()), [old(0), old(1)], "", False, id="the deadline of the rollout before"),
         pytest.param(asks(), live(WANTED), [new(0, ready()), new(1, ready())], "", False, id="all is well"),
         pytest.param(asks().replicas(0), live(WANTED), [], "", False, id="nothing is wanted"),

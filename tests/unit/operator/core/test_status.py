@@ -246,3 +246,13 @@ def test_a_long_message_keeps_its_end() -> None:
 
     assert len(shortened) == 2048
     assert shortened.endswith("; set spec.engine.maxModelLen to 3072")
+
+
+def test_a_field_of_any_length_in_a_record_is_cut() -> None:
+    """The image may be anybody's, and what it says must not keep the status from being written."""
+    at = snapshot(service(), crashed(record("BadArgument", field="f" * 300)))
+
+    status = build_status(at, service().outcome, observe(at, service().outcome))
+
+    Status.model_validate(status)
+    assert status["replicaStates"][0]["failure"]["field"] == "f" * 253
