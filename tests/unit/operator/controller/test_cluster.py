@@ -279,7 +279,7 @@ async def test_a_token_that_cannot_be_read_is_an_error_like_no_answer(failure: E
         raise failure
 
     configuration.api_key = {"BearerToken": "old"}
-    configuration.refresh_api_key_hook = read_anew
+    configuration.refresh_api_key_hook = read_anew  # type: ignore[assignment]
     cluster = Cluster(configuration, TokenBucket(9, 9), Metrics(), lambda: None)
 
     with pytest.raises(ApiError, match=f"token cannot be read.*{failure.args[-1]}") as refused:

@@ -271,7 +271,7 @@ def test_a_thread_that_ends_by_a_bug_is_told(where: str, caplog: pytest.LogCaptu
     async def get(*_: Any) -> Any:
         raise bug
 
-    server.get = get  # type: ignore[method-assign]
+    server.get = get  # type: ignore[assignment, method-assign]
     lease, lost, why = in_a_thread(server, Clock(), bug if where == "connect" else None)
     lease.start()
 
