@@ -190,6 +190,15 @@ async def test_an_answer_that_is_not_taken_holds_the_drain_no_longer_than_a_requ
     assert gate.admission is Admission.REFUSING
 
 
+async def test_nobody_is_handed_over_once_nobody_is_waited_for() -> None:
+    gate, hurry = Gate(Metrics(CollectorRegistry())), asyncio.Event()
+    hurry.set()
+
+    await drain(gate, drain_seconds=3600, hurry=hurry, lame_duck_seconds=0, let_go=lambda: [POOLED])
+
+    assert not gate.hands_over(POOLED, 60)
+
+
 def _exchange() -> Exchange:
     return Exchange(_nothing, _swallow, body_limit=1, headers=[], closing=lambda: True)
 
