@@ -141,7 +141,7 @@ def refused_setting(seen: Match) -> Failure:
     value = re.search(r"input_value=('[^'\n]{1,100}'|[\w.-]{1,100}), input_type=", seen[3])
     field = "spec.engine.speculative" if seen[1] == "SpeculativeConfig" else field_of(attribute, "spec.engine")
     said = redact(seen[3].partition(" [type=")[0].removeprefix("Value error, ").strip())[:600]
-    named = f"{attribute} {value[1]}" if value else attribute
+    named = f"{attribute} {redact(value[1])}" if value else attribute
     return Failure("BadArgument", f"{named}: {said}" if attribute else said, field, "correct what is named")
 
 

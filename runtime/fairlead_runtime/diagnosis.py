@@ -21,8 +21,8 @@ TOLD_LINES = 6
 #: Characters of the record's message for an unknown failure.
 TOLD_CHARACTERS = 1000
 
-#: vLLM's "(APIServer pid=9) INFO 11-24 ...", uvicorn's "INFO:     127.0.0.1:5 - "GET /x HTTP/1.1" 200 OK".
-_CHATTER = re.compile(r"^(?:\([\w-]{1,40} pid=\d+\)\s?)?(?:INFO|DEBUG)[: ]")
+#: Lines that name no cause: vLLM's "(APIServer pid=9) INFO 11-24 ...", uvicorn's "INFO:     127.0.0.1:5 - "GET /x HTTP/1.1" 200 OK".
+CHATTER = re.compile(r"^(?:\([\w-]{1,40} pid=\d+\)\s?)?(?:INFO|DEBUG)[: ]")
 #: The frames of a traceback: source code, which names exceptions that nobody raised.
 _FRAME = re.compile(r' {2,}File "| {4,}\S')
 _ERROR = re.compile(r"[\w.]{1,100}(?:Error|Exception|Interrupt)\b")
@@ -33,7 +33,7 @@ def diagnose(lines: Iterable[str], exception: str = "") -> Failure:
 
     Lines of level INFO and DEBUG name no cause, and access logs among them carry paths that clients chose: they are not searched.
     """
-    kept = [line for line in (*lines, *exception.splitlines()) if not _CHATTER.match(line) and not _frame(line)]
+    kept = [line for line in (*lines, *exception.splitlines()) if not CHATTER.match(line) and not _frame(line)]
     text = "\n".join(kept)[-MAX_CHARACTERS:]
     for cause in CATALOGUE:
         # The last of them: an exception that is raised from another one is printed after it, and says more.

@@ -155,6 +155,8 @@ async def drain(
     gate.refuse(drain_seconds, let_go())
     logger.info("Stopping: refusing new requests, %d running for at most %g s", len(gate), drain_seconds)
     await _first(_answered(gate, sent), hurry.wait(), seconds=drain_seconds)
+    # Who would be handed over from here on would be cut.
+    gate.refuse(0, ())
     if len(gate):
         logger.warning("Stopping: ending %d request(s) that did not finish", len(gate))
         await gate.end_all(stopping(), reason="drain")

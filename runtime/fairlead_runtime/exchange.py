@@ -19,7 +19,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: How long an application may take to come to its end after its disconnect, and a slow client to take the last word; seconds.
+#: How long an application may take to come to its end after its disconnect, a slow client to take the last word, and the rest of a
+#: refused body to arrive; seconds.
 GRACE_SECONDS = 2.0
 #: How long a body may take to arrive: until then its request holds a place that others wait for; seconds.
 BODY_SECONDS = 30.0
@@ -120,10 +121,28 @@ class Exchange:
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answers with `refusal`; the application is not asked."""
+        await self._say(refusal, ends=True)
+
+    async def refuse_unread(self, refusal: Refusal, *, said: Callable[[], None]) -> None:
+        """As `refuse`, of a request whose body may still be on its way. said: called once the client has its answer.
+
+        A server that closes a connection with a body unread resets it, and the refusal may be lost with it: the rest is read first.
+        """
+        closes = self._closing()
+        await self._say(refusal, ends=not closes)
+        said()
+        if closes:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GRACE_SECONDS):
+                    while (await self._receive()).get("more_body", False):
+                        pass
+            await self._deliver({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _say(self, refusal: Refusal, *, ends: bool) -> None:
         body = refusal.body()
         headers = [*refusal.headers(), (b"content-length", str(len(body)).encode())]
         await self._deliver({"type": "http.response.start", "status": refusal.status, "headers": headers})
-        await self._deliver({"type": "http.response.body", "body": body, "more_body": False})
+        await self._deliver({"type": "http.response.body", "body": body, "more_body": not ends})
 
     async def receive(self) -> Message:
         """The client's next message, or a disconnect once the request was cut."""

@@ -45,6 +45,12 @@ def memory_facts(engine: Any) -> dict[str, Any]:
     return facts
 
 
+#: The engine's own names for what a model's config.json calls otherwise.
+_METHOD_NAMES = {"auto-round": "inc"}
+#: What the engine takes marlin for, without a method's name before it.
+_MARLIN_METHODS = ({"awq"}, {"gptq"})
+
+
 def _equal(asked: object, has: object) -> bool:
     return asked == has
 
@@ -56,13 +62,20 @@ def _dtype(asked: object, has: object) -> bool:
 
 
 def _kv_cache_dtype(asked: object, has: object) -> bool:
-    """fp8 is the engine's name for fp8_e4m3; auto may be resolved."""
-    return asked in {"auto", has} or {asked, has} == {"fp8", "fp8_e4m3"}
+    """fp8 is the engine's name for fp8_e4m3; auto may be resolved. With DeepSeek-V3.2 it calls bfloat16 auto."""
+    return asked in {"auto", has} or {asked, has} == {"fp8", "fp8_e4m3"} or (asked, has) == ("bfloat16", "auto")
 
 
 def _quantization(asked: object, has: object) -> bool:
-    """awq may run by the kernels of awq_marlin; a shorthand such as fp8_per_tensor is "online" once resolved."""
-    return has == "online" or set(str(asked).split("_")) <= set(str(has).split("_"))
+    """awq, awq_marlin and auto_awq are one method; a shorthand such as fp8_per_tensor is "online" once resolved."""
+    method, runs = _method_parts(asked), _method_parts(has)
+    # marlin by itself names kernels, and the model the method that has them.
+    return has == "online" or (method <= runs if method else runs in _MARLIN_METHODS)
+
+
+def _method_parts(name: object) -> set[str]:
+    """Without the kernels, marlin, and without the engine's word for choosing them, auto."""
+    return set(_METHOD_NAMES.get(str(name), str(name)).split("_")) - {"auto", "marlin"}
 
 
 def _method(asked: object, has: object) -> bool:

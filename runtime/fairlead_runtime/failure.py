@@ -32,8 +32,8 @@ _SECRETS = (
     (re.compile(r"hf_[A-Za-z0-9]{8,}"), "hf_***"),
     (re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{4,}"), r"\1***"),
     (re.compile(r"(://)[^/\s@:]{1,256}:[^/\s@]{1,256}@"), r"\1***@"),
-    # Of signed addresses: S3, GCS and Azure put the signature into the query.
-    (re.compile(r"(?i)([?&](?:[a-z0-9-]{1,40}(?:signature|credential|security-token)|sig)=)[^&\s'\"]{4,}"), r"\1***"),
+    # Of signed addresses: S3, GCS, CloudFront and Azure put the signature into the query.
+    (re.compile(r"(?i)([?&](?:[a-z0-9-]{0,40}(?:signature|credential|security-token)|sig)=)[^&\s'\"]{4,}"), r"\1***"),
     (
         re.compile(r"(?i)((?:api[-_]?key|token|password|secret)['\"]?\s{0,4}[=:]\s{0,4}['\"]?)[^\s'\",]{4,}"),
         r"\1***",

@@ -91,7 +91,8 @@ class Guard:
                 self._limit(exchange, path, caller)
             except RefusedError as refused:
                 self._metrics.refused.labels(refused.refusal.code).inc()
-                await exchange.refuse(refused.refusal)
+                # Nobody's drain waits for a body that is not wanted.
+                await exchange.refuse_unread(refused.refusal, said=lambda: self._gate.leave(exchange))
                 return
             if (scope["method"], path) == HEALTH:
                 await self._health(exchange)

@@ -122,10 +122,11 @@ class Reports:
 
     @property
     def ready(self) -> bool:
-        """Decoded, not draining, not stalled, and heard of lately."""
+        """Decoded, not draining, not failed, not stalled, and heard of lately."""
         return (
             self._phase is Phase.READY
             and not self._draining
+            and self._failed is None
             and not self._stalled.stalled
             and self.silence < HEARTBEAT_OLDEST
         )

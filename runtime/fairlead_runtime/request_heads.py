@@ -81,6 +81,11 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     @property
+    def head_began(self) -> bool:
+        """Whether a part of a head has come, and its end has not."""
+        return self._in_head and self._loose > 0
+
+    @property
     def _answering(self) -> bool:
         # None before the first request, whatever its type says.
         cycle: Any = self.cycle

@@ -9,6 +9,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from fairlead_runtime.diagnosis import CHATTER
+
 #: Of the front end, and as many of all others: enough for the tracebacks of engine core and workers together.
 MAX_LINES = 400
 #: The front end repeats what the engine ended with, in a traceback for every stream; it must not push out who said it first.
@@ -19,9 +21,9 @@ _CHUNK = 65_536
 
 
 class LogRing:
-    """The last lines of all engine processes, in the order in which they were read. Any thread may add or read.
+    """The last lines of all engine processes that may name a cause, in the order in which they were read. Any thread may add or read.
 
-    listener: is told each line, in the thread that adds it.
+    listener: is told every line, in the thread that adds it.
     """
 
     def __init__(self, listener: Callable[[str], None] | None = None) -> None:
@@ -33,9 +35,11 @@ class LogRing:
 
     def add(self, line: str) -> None:
         line = line[:MAX_LINE_CHARACTERS]
-        with self._lock:
-            self._added += 1
-            (self._front_end if line.startswith(_FRONT_END) else self._others).append((self._added, line))
+        # An access log of a few seconds would push out the last words of an engine.
+        if not CHATTER.match(line):
+            with self._lock:
+                self._added += 1
+                (self._front_end if line.startswith(_FRONT_END) else self._others).append((self._added, line))
         if self._listener:
             self._listener(line)
 
@@ -43,6 +47,17 @@ class LogRing:
         """Oldest first."""
         with self._lock:
             return [line for _, line in heapq.merge(self._front_end, self._others)]
+
+    def lines_of_others(self) -> list[str]:
+        """Of all but the front end, which logs what clients send; oldest first."""
+        with self._lock:
+            return [line for _, line in self._others]
+
+    def forget(self) -> None:
+        """What was said until now is no cause of what comes."""
+        with self._lock:
+            self._front_end.clear()
+            self._others.clear()
 
 
 class Tee(threading.Thread):

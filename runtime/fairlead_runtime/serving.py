@@ -170,6 +170,8 @@ class Service:
     async def _end_dead(self) -> None:
         logger.error("The engine's process ended while serving")
         self.clock.writer.write(Failed(text=engine_shim.death(self.engine)))
+        # Whoever comes now is sent to another replica instead of waiting for this one's end.
+        self.gate.refuse(0, ())
         # A moment for vLLM's own error answers, which its handlers send now; then ours.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.gate.emptied(), DEATH_ANSWERS_SECONDS)

@@ -124,6 +124,8 @@ class Supervisor:
                 except ValueError as error:
                     _say(f"an event of the engine cannot be read: {error}")
                 if self._reports.was_ready and not was_ready:
+                    # What went wrong on the way, and then well, is not why a process ends days later.
+                    self._ring.forget()
                     _say(f"ready after {self._reports.ledger}")
 
     def _watch(self, engine: child.Engine) -> int:
@@ -185,7 +187,9 @@ class Supervisor:
         failed = self._reports.failed
         if failed and failed.failure:
             return failed.failure
-        found = diagnose(self._ring.lines(), failed.text if failed else "")
+        # A front end that serves logs clients' words as errors; why it ends by itself comes with its report.
+        lines = self._ring.lines_of_others() if self._reports.was_ready else self._ring.lines()
+        found = diagnose(lines, failed.text if failed else "")
         if found.code in {"UnknownFailure", "EngineDied"} and status <= 0:
             return verdicts.died(status, found.message)
         return found

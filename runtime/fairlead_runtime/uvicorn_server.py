@@ -48,11 +48,13 @@ class Server(uvicorn.Server):
         self.listening.set()
 
     def let_go(self) -> set[Client]:
-        """Closes idle connections. The others close when no request follows the one that they carry: whose they are."""
+        """Closes idle connections. The others close when no request follows the one that they carry or wait for: whose they are."""
         left = set()
         # Who was told that the connection closes, and only has to read the rest, sends nothing any more.
         for connection in (one for one in self._connections() if not one.transport.is_closing()):
-            idle = connection.cycle is None or connection.cycle.response_complete
+            # Whose first request is lost does not send it again, as one does on a connection that was idle.
+            began = connection.cycle is None or getattr(connection, "head_began", False)
+            idle = not began and connection.cycle.response_complete
             if idle and not connection.transport.get_write_buffer_size() and _ended(connection.transport):
                 connection.shutdown()
             else:

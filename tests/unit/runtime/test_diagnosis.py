@@ -204,11 +204,23 @@ def test_an_engine_without_a_word_is_an_unknown_failure_that_says_so() -> None:
         ("Bearer sk-abcdef123456", "sk-abcdef123456"),
         ("https://user:hunter22@host/x", "hunter22"),
         ("api_key=topsecret1", "topsecret1"),
+        ("https://cdn.example/x?Expires=1&Signature=abcd~efgh&Key-Pair-Id=K", "abcd~efgh"),
+        ("https://bucket.example/x?X-Amz-Signature=0123abcd", "0123abcd"),
     ],
 )
 def test_secrets_are_not_told(text: str, secret: str) -> None:
     assert secret not in redact(f"failed with {text} in use")
     assert secret not in diagnose([f"FooError: {text}"]).message
+
+
+def test_a_secret_in_a_refused_value_is_not_told() -> None:
+    lines = [
+        "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig",
+        "hf_token",
+        "  Input should be a valid boolean [type=bool_parsing, input_value='hf_abcdefghijklmnop', input_type=str]",
+    ]
+
+    assert diagnose(lines).message == "hf_token 'hf_***': Input should be a valid boolean"
 
 
 def test_hostile_text_takes_a_bounded_time() -> None:

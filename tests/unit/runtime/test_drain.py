@@ -1,6 +1,7 @@
 """From SIGTERM to the last answer."""
 
 import asyncio
+import socket
 import time
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from fairlead_runtime.drain import HAND_OVER_SECONDS, Admission, Client, Gate, drain
-from fairlead_runtime.exchange import Exchange, Message
+from fairlead_runtime.exchange import GRACE_SECONDS, Exchange, Message
 from fairlead_runtime.metrics import Metrics
 from unit.runtime.serving_app import Port, ScriptedEngine, serving
 
@@ -83,6 +84,47 @@ async def test_nothing_running_means_no_waiting_after_the_lame_duck() -> None:
     async with serving() as port:
         await asyncio.wait_for(drain(port.gate, drain_seconds=3600, hurry=asyncio.Event(), lame_duck_seconds=0), 5)
         assert port.gate.admission is Admission.REFUSING
+
+
+#: More than the server reads of it before it has to.
+LARGE = b"a" * 3_000_000
+LARGE_HEAD = b"POST /generate HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(LARGE)
+
+
+def _sent_before_reading(port: int) -> bytes:
+    """The answer to a large request, of a client that looks for none before all is sent."""
+    with socket.socket() as client:
+        client.settimeout(10)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        client.connect(("127.0.0.1", port))
+        client.sendall(LARGE_HEAD + LARGE)
+        answer = b""
+        while chunk := client.recv(65_536):
+            answer += chunk
+    return answer
+
+
+async def test_who_sends_a_large_body_is_told_the_refusal_too() -> None:
+    async with serving(body_limit=len(LARGE)) as port:
+        port.gate.refuse(0, ())
+
+        answer = await asyncio.to_thread(_sent_before_reading, port.client.base_url.port or 0)
+
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"connection: close" in answer
+        assert b'"stopping"' in answer
+
+
+async def test_a_body_that_is_refused_holds_up_no_drain_and_is_not_waited_for_without_end() -> None:
+    async with serving(body_limit=len(LARGE)) as port:
+        port.gate.refuse(0, ())
+        reader, writer = await asyncio.open_connection("127.0.0.1", port.client.base_url.port)
+        writer.write(LARGE_HEAD)
+
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 503")
+        assert not len(port.gate)
+        await asyncio.wait_for(reader.read(), 3 * GRACE_SECONDS)
+        writer.close()
 
 
 @pytest.mark.parametrize(
@@ -188,6 +230,15 @@ async def test_an_answer_that_is_not_taken_holds_the_drain_no_longer_than_a_requ
     await asyncio.wait_for(drain(gate, drain_seconds=drain_seconds, hurry=hurry, lame_duck_seconds=0, sent=sent), 5)
 
     assert gate.admission is Admission.REFUSING
+
+
+async def test_nobody_is_handed_over_once_nobody_is_waited_for() -> None:
+    gate, hurry = Gate(Metrics(CollectorRegistry())), asyncio.Event()
+    hurry.set()
+
+    await drain(gate, drain_seconds=3600, hurry=hurry, lame_duck_seconds=0, let_go=lambda: [POOLED])
+
+    assert not gate.hands_over(POOLED, 60)
 
 
 def _exchange() -> Exchange:

@@ -32,6 +32,27 @@ def test_only_the_last_are_kept_and_none_is_longer_than_allowed() -> None:
     assert kept == [*lines[1 - MAX_LINES :], "x" * MAX_LINE_CHARACTERS]
 
 
+def test_what_names_no_cause_pushes_out_nothing_and_is_told_to_the_listener() -> None:
+    told: list[str] = []
+    listened = LogRing(told.append)
+    chatter = ['INFO:     10.0.0.9:4711 - "POST /v1/completions HTTP/1.1" 200 OK'] * 2 * MAX_LINES
+
+    for line in (DIED, *chatter):
+        listened.add(line)
+
+    assert listened.lines() == [DIED]
+    assert told == [DIED, *chatter]
+
+
+def test_what_was_said_before_is_forgotten() -> None:
+    kept = ring("a", f"{FRONT_END}b")
+
+    kept.forget()
+    kept.add("c")
+
+    assert kept.lines() == ["c"]
+
+
 def test_the_front_ends_tracebacks_do_not_push_out_what_the_engine_said() -> None:
     echo = [f"{FRONT_END}EngineDeadError: EngineCore encountered an issue."] * 2 * MAX_LINES
 

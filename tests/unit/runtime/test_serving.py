@@ -1,5 +1,6 @@
 """How the application of a service is put together; tests/serving runs it."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,9 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from fairlead_runtime import serving
+from fairlead_runtime.drain import Admission, Gate
+from fairlead_runtime.exchange import Exchange
+from fairlead_runtime.metrics import Metrics
 from fairlead_runtime.serving import Service
 from unit.runtime.serving_app import ScriptedEngine
 
@@ -32,6 +36,31 @@ async def test_the_cheaper_response_path_is_put_in_place(monkeypatch: pytest.Mon
 
     assert done == ["state", "chunks.install", "streams.install", "engine_shim.remember_environment"]
     assert {"/generate", "/generate/batch"} <= set(application.openapi()["paths"])
+
+
+async def test_an_engine_that_died_takes_no_request_while_those_inside_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, told, ended = Gate(Metrics(CollectorRegistry())), list[Any](), list[int]()
+    gate.admission = Admission.SERVING
+    clock = SimpleNamespace(writer=SimpleNamespace(write=told.append))
+    nothing: Any = None
+    service = Service(nothing, nothing, nothing, nothing, nothing, clock, gate)  # type: ignore[arg-type]
+    monkeypatch.setattr(serving, "_end_now", ended.append)
+    inside = Exchange(nothing, nothing, body_limit=1, headers=[], closing=lambda: True)
+    gate.enter(inside)
+
+    ending = asyncio.create_task(service._end_dead())
+    async with asyncio.timeout(5):
+        while not told:  # noqa: ASYNC110 - the condition is a list
+            await asyncio.sleep(0)
+
+    assert not gate.ready
+    assert not gate.admits
+    assert not ended
+    gate.leave(inside)
+    await asyncio.wait_for(ending, 5)
+    assert ended == [1]
 
 
 @pytest.mark.parametrize("what", ["vllm:kv_cache_usage_perc", "vllm:iteration_tokens_total"])

@@ -169,6 +169,16 @@ def test_readiness_goes_as_soon_as_the_stop_is_asked_for(tmp_path: Path) -> None
         assert pod.state()["draining"] is True
 
 
+def test_readiness_goes_as_soon_as_the_engine_has_failed(tmp_path: Path) -> None:
+    fails = SERVES.replace("while True:", "say(Failed(text='EngineDeadError'))\nwhile True:")
+    with supervised(tmp_path, fails) as pod:
+        until(lambda: "ready after" in pod.log(), "ready")
+        until(lambda: not pod.ready(), "not ready")
+
+        assert pod.get("/livez")[0] == 200
+        assert pod.state()["phase"] == "ready"
+
+
 def test_an_engine_that_does_not_stop_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
     stubborn = SERVES.replace("sys.exit(0)", "None")
     with supervised(tmp_path, stubborn, drain=0.2, around_drain=0.2) as pod:
@@ -214,6 +224,42 @@ sys.exit(70)
     with supervised(tmp_path, fails) as pod:
         assert pod.end() == 70
         assert pod.record()["message"] == "no step for 300 s"
+
+
+#: Ends once the supervisor has heard that it is ready: what it says then is said after the start.
+ENDS_WHEN_READY = """
+from pathlib import Path
+for phase in (Phase.LOADING, Phase.WARMING, Phase.READY):
+    say(PhaseReached(phase))
+while "ready after" not in (Path(os.environ["TMPDIR"]) / "log").read_text():
+    time.sleep(0.02)
+"""
+
+
+def test_what_went_wrong_in_a_start_that_went_well_is_not_the_cause_of_a_later_end(tmp_path: Path) -> None:
+    hiccup = "print('OSError: We could not reach it: Temporary failure in name resolution', flush=True)"
+    crashes = f"{hiccup}{ENDS_WHEN_READY}print('last words', flush=True)\nos.kill(os.getpid(), signal.SIGSEGV)"
+    with supervised(tmp_path, crashes) as pod:
+        assert pod.end() == 1
+
+        record = pod.record()
+        assert record["code"] == "EngineDied"
+        assert "Temporary failure" not in record["message"]
+
+
+def test_what_a_client_sent_to_an_engine_that_serves_is_not_the_cause_of_its_end(tmp_path: Path) -> None:
+    asked = "(APIServer pid=7) ERROR 11-28 07:31:27 [serving.py:201] The model `CUDA out of memory` does not exist."
+    with supervised(tmp_path, f"{ENDS_WHEN_READY}print({asked!r}, flush=True)\nsys.exit(1)") as pod:
+        assert pod.end() == 1
+        assert pod.record()["code"] == "UnknownFailure"
+
+
+def test_what_a_process_of_a_serving_engine_says_is_the_cause_of_its_end(tmp_path: Path) -> None:
+    said = "(EngineCore pid=9) ERROR 11-28 07:31:27 [core.py:1510] torch.OutOfMemoryError: CUDA out of memory."
+    dies = f"print({said!r}, flush=True)\nsay(Failed(text='EngineDeadError: it ended while serving'))\nsys.exit(1)"
+    with supervised(tmp_path, ENDS_WHEN_READY + dies) as pod:
+        assert pod.end() == 1
+        assert pod.record()["code"] == "OutOfGPUMemory"
 
 
 @pytest.mark.parametrize(

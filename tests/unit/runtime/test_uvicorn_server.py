@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 
 from fairlead_runtime import uvicorn_server
+from fairlead_runtime.request_heads import BoundedHttp
 from fairlead_runtime.uvicorn_server import Server
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -61,6 +62,12 @@ async def connection(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asy
         await writer.wait_closed()
 
 
+async def _accepted(server: Server) -> None:
+    async with asyncio.timeout(5):
+        while not server.server_state.connections:  # noqa: ASYNC110 - the condition is an attribute
+            await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("http", ["h11", "httptools"])
 async def test_an_idle_connection_ends_and_one_that_carries_a_request_carries_one_more(http: str) -> None:
     async with (
@@ -100,6 +107,39 @@ async def test_a_request_that_has_arrived_unread_keeps_its_connection() -> None:
 
         assert left == {writer.get_extra_info("sockname")}
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+async def test_a_connection_whose_first_request_is_on_its_way_carries_it(http: str) -> None:
+    async with served(http) as (server, application, port), connection(port) as (reader, writer):
+        application.may.set()
+        await _accepted(server)
+
+        left = server.let_go()
+
+        assert left == {writer.get_extra_info("sockname")}
+        writer.write(REQUEST)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+
+
+async def test_a_connection_on_which_a_part_of_a_head_has_come_carries_its_request() -> None:
+    async with served(BoundedHttp) as (server, application, port), connection(port) as (reader, writer):
+        application.may.set()
+        writer.write(REQUEST)
+        await reader.readuntil(b"\r\n\r\n")
+        (protocol,) = server._connections()
+        writer.write(REQUEST[:20])
+        async with asyncio.timeout(5):
+            while not protocol.head_began:  # noqa: ASYNC110 - the condition is an attribute
+                await asyncio.sleep(0)
+
+        left = server.let_go()
+
+        assert left == {writer.get_extra_info("sockname")}
+        writer.write(REQUEST[20:])
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        assert await asyncio.wait_for(reader.read(), 5) == b""
 
 
 async def test_a_connection_that_closes_already_fails_nothing() -> None:
