@@ -62,6 +62,10 @@ class Freshness:
     _restarted: float = float("-inf")
 
     def __post_init__(self) -> None:
+        self._expect_listings()
+
+    def _expect_listings(self) -> None:
+        """From here on the watches may be listing everything."""
         self._listing_until = self.now() + LONGEST_LISTING
 
     async def run(self) -> None:
@@ -81,14 +85,14 @@ class Freshness:
 
     def look(self) -> None:
         """Compare soon: the watches began anew, and do not know what was deleted meanwhile."""
-        self._listing_until = self.now() + LONGEST_LISTING
+        self._expect_listings()
         if self.synced.is_set():
             self._asked.set()
 
     def _judge(self, trouble: str, *, listed: bool = True) -> None:
         if not listed:
             self._owed.clear()  # the watches have their time from when the API server is back
-            self._listing_until = self.now() + LONGEST_LISTING
+            self._expect_listings()
         if self._owed:
             self._since = min(self._owed.values())
         elif trouble and (listed != self._listed or not self._trouble):
@@ -100,7 +104,7 @@ class Freshness:
             self.synced.set()
         elif self.behind() and self.synced.is_set() and self.now() - self._restarted > PATIENCE:
             self._restarted = self.now()
-            self._listing_until = self.now() + LONGEST_LISTING
+            self._expect_listings()
             self._in_vain += 1
             log.warning("the watches are restarted: %s", trouble)
             self.restart()

@@ -50,6 +50,13 @@ async def compare(freshness: Freshness) -> None:
     freshness._judge(await freshness._settle())
 
 
+async def lag(freshness: Freshness, listing: Listing) -> None:
+    """In sync, and then a pod that no watch shows."""
+    await compare(freshness)
+    listing.items[PODS] = [child(version=50)]
+    await compare(freshness)
+
+
 async def test_an_empty_cluster_is_synced_at_once(freshness: Freshness) -> None:
     assert "not synced" in freshness.unready()
 
@@ -86,9 +93,7 @@ async def test_what_is_gone_is_dropped_and_its_service_told(freshness: Freshness
 async def test_a_store_that_stays_behind_is_red_and_restarts_the_watches(
     freshness: Freshness, listing: Listing, clock: Clock, told: list[Any]
 ) -> None:
-    await compare(freshness)
-    listing.items[PODS] = [child(version=50)]
-    await compare(freshness)
+    await lag(freshness, listing)
     assert freshness.overdue() == ""
     assert told == []
 
@@ -327,9 +332,7 @@ async def test_watches_that_show_again_what_is_known_get_their_time_for_what_was
 async def test_watches_that_stay_dead_after_two_restarts_are_for_the_kubelet(
     freshness: Freshness, listing: Listing, clock: Clock, told: list[Any]
 ) -> None:
-    await compare(freshness)
-    listing.items[PODS] = [child(version=50)]
-    await compare(freshness)
+    await lag(freshness, listing)
     for _ in range(2):
         assert freshness.behind() == ""
         clock.time += PATIENCE + 1
