@@ -266,6 +266,26 @@ def test_it_serves_the_namespaces_it_is_told_and_needs_no_more_rights(
     two.delete_all("infs")
 
 
+def test_one_of_its_namespaces_that_is_gone_keeps_it_from_no_other(
+    quiet: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    """A namespace takes its Role along: all that is asked of it is forbidden from then on."""
+    own, gone = f"{kubectl.namespace}-system", f"{kubectl.namespace}-gone"
+    kubectl.new_namespace(own)
+    for manifest in access.local_manifests("left", kubectl.namespace, own):
+        dataclasses.replace(kubectl, namespace=manifest["metadata"]["namespace"]).apply(manifest)
+    settings = {"FAIRLEAD_WATCH_NAMESPACES": f"{gone},{kubectl.namespace}"}
+    log = tmp_path / "left.log"
+    with OperatorProcess(quiet.user("left"), log, own, "left", free_ports(1)[0], settings) as operator:
+        operator.ready()
+        kubectl.apply(service())
+
+        eventually(lambda: accepted(kubectl), f"status in the one that is there, see {log}")
+
+        assert f"namespace {gone} cannot be read" in log.read_text()
+        assert operator.end() == 0
+
+
 def verdict(kubectl: Kubectl, name: str, condition: str) -> str:
     """A condition's reason, "" while it is not there."""
     return str(conditions(kubectl.get("infs", name)).get(condition, {}).get("reason", ""))

@@ -58,6 +58,8 @@ class Freshness:
     _in_vain: int = 0
     #: Whether the last comparison could be made.
     _listed: bool = False
+    #: Namespaces of `namespaces` in which we may read nothing any more: they are gone, and their Role with them.
+    _closed: set[str] = field(default_factory=set)
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _restarted: float = float("-inf")
 
@@ -128,8 +130,7 @@ class Freshness:
 
     async def _settle(self) -> str:
         """Compare, then wait for what was missing, until nothing more of it comes for RETRY seconds. Returns what is still missing."""
-        for kind in self.kinds:
-            await self._compare(kind)
+        await self._compare_all()
         left, deadline = len(self._owed), self.now() + RETRY
         while self._still_owed() and self.now() < deadline:
             # They are coming, of a whole cluster for minutes: another listing would only keep them.
@@ -142,21 +143,53 @@ class Freshness:
         told = f"{kind.name} {where[0]}/{where[1]} among them"
         return f"{len(self._owed)} objects were not shown by the watches, {told}"
 
-    async def _compare(self, kind: Kind) -> None:
-        """Drop what is gone, note what the store lacks."""
-        there: set[str] = set()
+    async def _compare_all(self) -> None:
+        """All kinds in all namespaces. One that is closed to us keeps nobody from the others; that all are is told."""
+        refusals: list[ApiError] = []
         for namespace in self.namespaces or (None,):
-            listed, revision = await self.cluster.list_versions(kind, namespace)
-            found = {item.uid for item in listed}
-            for where, identity, at, service in self.store.versions(kind):
-                if namespace in {None, where[0]} and identity not in found and at <= revision:
-                    self._drop(kind, where, identity, revision, service)
-            for item in listed:
-                if not self.store.has_shown(kind, item):
-                    self._owed.setdefault((kind, item), self.now())
-            there |= found
+            try:
+                await self._compare(self.kinds[0], namespace)
+            except ApiError as refusal:
+                if refusal.code != 403 or namespace is None:
+                    raise
+                refusals.append(refusal)
+                self._leave(namespace, refusal)
+                continue
+            self._closed.discard(namespace or "")
+            for kind in self.kinds[1:]:
+                await self._compare(kind, namespace)
+        if refusals and len(refusals) == len(self.namespaces):
+            raise refusals[0]
+
+    def _leave(self, namespace: str, refusal: ApiError) -> None:
+        """Nothing of it can be seen or changed. At the second refusal in a row, minutes later, what is known of it is forgotten."""
+        log.warning("namespace %s cannot be read, its services are left alone: %s", namespace, refusal)
+        self._owed = {gap: since for gap, since in self._owed.items() if gap[1].where[0] != namespace}
+        if namespace not in self._closed:
+            self._closed.add(namespace)
+            return
+        for kind in self.kinds:
+            for where, identity, _, service in self.store.versions(kind):
+                # Not `end`: when the namespace opens again the same objects may be in it.
+                if where[0] == namespace and self.store.remove(kind, where, identity) and service is not None:
+                    self.changed(service)
+
+    async def _compare(self, kind: Kind, namespace: str | None) -> None:
+        """Drop what is gone, note what the store lacks."""
+        listed, revision = await self.cluster.list_versions(kind, namespace)
+        there = {item.uid for item in listed}
+        for where, identity, at, service in self.store.versions(kind):
+            if namespace in {None, where[0]} and identity not in there and at <= revision:
+                self._drop(kind, where, identity, revision, service)
+        for item in listed:
+            if not self.store.has_shown(kind, item):
+                self._owed.setdefault((kind, item), self.now())
         # What is gone by now is owed no more.
-        self._owed = {gap: since for gap, since in self._owed.items() if gap[0] is not kind or gap[1].uid in there}
+        self._owed = {
+            (of, item): since
+            for (of, item), since in self._owed.items()
+            if of is not kind or namespace not in {None, item.where[0]} or item.uid in there
+        }
 
     def _still_owed(self) -> bool:
         self._owed = {gap: since for gap, since in self._owed.items() if not self.store.has_shown(*gap)}

@@ -6,6 +6,7 @@ import pytest
 
 from fairlead_operator.controller.freshness import LONGEST_LISTING, PATIENCE, Freshness
 from fairlead_operator.controller.kinds import INFERENCE_SERVICES, PODS, WATCHED, Kind
+from fairlead_operator.controller.outcomes import ApiError
 from fairlead_operator.controller.store import Key, Listed, Store
 from unit.operator.controller.objects import Clock, child, obj
 
@@ -16,9 +17,14 @@ class Listing:
     def __init__(self) -> None:
         self.items: dict[Kind, list[dict[str, Any]]] = {kind: [] for kind in WATCHED}
         self.revision = 100
+        #: What may not be read, by kind and namespace.
+        self.forbidden: set[tuple[Kind, str | None]] = set()
 
     async def list_versions(self, kind: Kind, namespace: str | None) -> tuple[list[Listed], int]:
-        return [Listed.of(item) for item in self.items[kind]], self.revision
+        if (kind, namespace) in self.forbidden:
+            raise ApiError(403, "Forbidden", f"{kind.plural} is forbidden in {namespace}")
+        found = [item for item in self.items[kind] if namespace in {None, item["metadata"]["namespace"]}]
+        return [Listed.of(item) for item in found], self.revision
 
 
 @pytest.fixture
@@ -347,3 +353,69 @@ async def test_watches_that_stay_dead_after_two_restarts_are_for_the_kubelet(
     freshness.store.observe(PODS, child(version=50))
     await compare(freshness)
     assert freshness.behind() == ""
+
+
+@pytest.fixture
+def two(freshness: Freshness) -> Freshness:
+    """Of two named namespaces."""
+    freshness.namespaces = ("ns", "other")
+    return freshness
+
+
+def closed(*namespaces: str) -> set[tuple[Kind, str | None]]:
+    """Namespaces whose Role is gone with them."""
+    return {(kind, namespace) for kind in WATCHED for namespace in namespaces}
+
+
+async def test_a_namespace_that_is_gone_keeps_no_other_from_being_served(two: Freshness, listing: Listing) -> None:
+    listing.forbidden = closed("other")
+    listing.items[PODS] = [child(version=50)]
+    two.store.observe(PODS, child(version=50))
+
+    await compare(two)
+
+    assert two.unready() == ""
+
+
+async def test_what_is_known_of_a_closed_namespace_is_forgotten_at_the_second_refusal(
+    two: Freshness, listing: Listing, told: list[Any]
+) -> None:
+    """One refusal may be of an API server in its start."""
+    pod = {**child(version=50), "metadata": {**child(version=50)["metadata"], "namespace": "other"}}
+    listing.items[PODS] = [pod]
+    two.store.observe(PODS, pod)
+    listing.forbidden = closed("other")
+    await compare(two)
+    assert two.store.count(PODS) == 1
+
+    await compare(two)
+    assert two.store.count(PODS) == 0
+    assert told == [("other", "mistral")]
+
+    listing.forbidden = set()
+    await compare(two)
+    assert "Pod other/mistral" in await two._settle(), "it is open again, and the watches have to show the same objects"
+
+
+async def test_an_open_namespace_between_two_refusals_begins_anew(two: Freshness, listing: Listing) -> None:
+    pod = {**child(version=50), "metadata": {**child(version=50)["metadata"], "namespace": "other"}}
+    two.store.observe(PODS, pod)
+    listing.items[PODS] = [pod]
+    for forbidden in (closed("other"), set(), closed("other")):
+        listing.forbidden = forbidden
+        await compare(two)
+
+    assert two.store.count(PODS) == 1
+
+
+@pytest.mark.parametrize(
+    "forbidden", [closed("ns", "other"), {(PODS, "other")}], ids=["all namespaces", "one kind of one namespace"]
+)
+async def test_rights_that_are_missing_are_told(
+    two: Freshness, listing: Listing, forbidden: set[tuple[Kind, str | None]]
+) -> None:
+    """A namespace that is gone refuses everything; a Role that lacks something would make us lie."""
+    listing.forbidden = forbidden
+
+    with pytest.raises(ApiError, match="forbidden"):
+        await two._settle()
