@@ -138,6 +138,48 @@ def test_what_was_added_to_the_pods_is_removed(kubectl: Kubectl, path: str, valu
     eventually(lambda: made(kubectl, "deployment")["spec"]["template"] == before, "our template")
 
 
+def _replace(path: str, value: Any) -> Manifest:
+    return {"op": "replace", "path": path, "value": value}
+
+
+@pytest.mark.parametrize(
+    ("kind", "operations"),
+    [
+        pytest.param("poddisruptionbudget", [{"op": "remove", "path": "/spec/maxUnavailable"}, {"op": "add", "path": "/spec/minAvailable", "value": 1}], id="the other number of a budget"),
+        pytest.param("deployment", [_replace(f"{_POD}/volumes/0", {"name": "VOLUME", "hostPath": {"path": "/"}})], id="another source of a volume"),
+        pytest.param("deployment", [{"op": "remove", "path": f"{_POD}/containers/0/livenessProbe/httpGet"}, {"op": "add", "path": f"{_POD}/containers/0/livenessProbe/exec", "value": {"command": ["true"]}}], id="another way to probe"),
+        pytest.param("deployment", [_replace(f"{_POD}/containers/0/env/0", {"name": "HOME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})], id="another place to take a variable from"),
+        pytest.param("deployment", [{"op": "add", "path": "/spec/paused", "value": True}], id="no rollout any more"),
+    ],
+)  # fmt: skip
+def test_what_excludes_ours_gives_way(kubectl: Kubectl, kind: str, operations: list[Manifest]) -> None:
+    """An apply beside it is refused, and that is nothing that the service's owner could correct."""
+    kubectl.apply(service(replicas=2))
+    before = made(kubectl, kind)["spec"]
+    eventually(lambda: reason(kubectl, "Accepted") == "Valid", "status")
+    volume = before.get("template", {"spec": {"volumes": [{"name": ""}]}})["spec"]["volumes"][0]["name"]
+
+    kubectl("patch", kind, "mistral", "--type=json", "-p", json.dumps(operations).replace("VOLUME", volume))
+
+    eventually(lambda: made(kubectl, kind)["spec"] == before, "our spec")
+    assert reason(kubectl, "Accepted") == "Valid"
+
+
+def test_a_former_rollout_that_is_undone_by_hand_leaves_nothing(kubectl: Kubectl) -> None:
+    """kubectl puts the former template back whole, and what only that one asked for is kubectl's from then on."""
+    former = {"nodeSelector": {"pool/gpu": "a"}, "priorityClassName": "system-node-critical"}
+    kubectl.apply(service(placement=former))
+    old = made(kubectl, "deployment")["spec"]["template"]
+    kubectl.patch("infs", "mistral", {"spec": {"placement": None}})
+    eventually(lambda: made(kubectl, "deployment")["spec"]["template"] != old, "another template")
+    wanted = made(kubectl, "deployment")["spec"]["template"]
+    assert "nodeSelector" not in wanted["spec"]
+
+    kubectl("patch", "deployment", "mistral", "--type=json", "-p", json.dumps([_replace("/spec/template", old)]))
+
+    eventually(lambda: made(kubectl, "deployment")["spec"]["template"] == wanted, "our template, and nothing beside it")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_peoples_labels_and_annotations_stay(kubectl: Kubectl, kind: str) -> None:
     kubectl.apply(service(replicas=2))

@@ -5,15 +5,16 @@ Who owns what is settled for all children before the first of them is written.
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.informer import slim
 from fairlead_operator.controller.kinds import CONFIG_MAPS, INFERENCE_SERVICES, REPLICA_SETS, Kind, kind_of
-from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError, namespace_ends
+from fairlead_operator.controller.outcomes import ApiError, NotYetError, PredecessorError, RejectedError, namespace_ends
 from fairlead_operator.controller.store import Key, Place, Store, place, uid
 from fairlead_operator.core import names
-from fairlead_operator.core.intent import additions, differs, in_the_way
+from fairlead_operator.core.intent import additions, differs, exclusive, in_the_way, is_another_template, leftovers
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.prune import surplus
 from fairlead_operator.core.rejection import name_taken, refused_by_api_server
@@ -89,7 +90,10 @@ class Children:
                 self.store.found(kind, slim(live))
             return slim(live)
         if _of_predecessor(live, service):
-            raise NotYetError(f"{kind.name} of the deleted InferenceService of this name is still there", SOON)
+            raise PredecessorError(
+                f"{kind.name} {manifest['metadata']['name']} of the deleted InferenceService of this name is still there",
+                SOON,
+            )
         references = live["metadata"].get("ownerReferences") or ()
         taken = name_taken(kind.name, manifest["metadata"]["name"], references)
         raise RejectedError(taken.reason, taken.message, taken.field)
@@ -121,8 +125,11 @@ class Children:
             if live is not None and (ports := in_the_way(manifest, live)):
                 written = slim(await self.cluster.rewrite(kind, live, ports))
             if written is None or why is not None:
-                written = slim(await self.cluster.apply(manifest, uid(live) if live else None))
-            if strange := additions(manifest, written):
+                written = await self._write(kind, manifest, written)
+            strange = additions(manifest, written)
+            if live is not None and is_another_template(manifest, live):
+                strange += leftovers(manifest, written)
+            if strange:
                 written = slim(await self.cluster.remove(kind, written, strange))
         except ApiError as failure:
             translated = self._translate(failure, kind, live)
@@ -132,6 +139,22 @@ class Children:
         self.store.written(kind, written)
         self._settled[uid(written)] = (intended, _content(written))
         return f"{title}: {', '.join(filter(None, (why, *(f'removed {pointer}' for pointer in strange))))}"
+
+    async def _write(self, kind: Kind, manifest: Manifest, live: Manifest | None) -> Manifest:
+        """Apply it, over what is there."""
+        known = uid(live) if live else None
+        try:
+            return slim(await self.cluster.apply(manifest, known))
+        except ApiError as refused:
+            parts = exclusive(manifest)
+            if live is None or not parts or not refused_by_api_server(kind.name, refused.code, str(refused)):
+                raise
+            # Of two fields that exclude each other somebody may have set the one that is not ours, and beside it ours is refused.
+            # If it is not that, the intent is refused once more.
+            with suppress(ApiError):
+                await self.cluster.rewrite(kind, live, parts)
+                return slim(await self.cluster.apply(manifest, known))
+            raise
 
     def _remember(self, attempt: tuple[str, int, str], refused: RejectedError) -> None:
         now = self.now()

@@ -19,11 +19,16 @@ _REPLICAS = {"running": "replicas", "ready": "readyReplicas", "updated": "update
 
 
 class StoreCollector(Collector):
-    """Object counts and conditions, read from the store at scrape time: a deleted service leaves no stale series."""
+    """Object counts and conditions, read from the store at scrape time: a deleted service leaves no stale series.
 
-    def __init__(self, store: Store, depth: Callable[[], int]) -> None:
+    Nothing is told of services while `doubt` says why the store may not be what the cluster is: an operator that is cut off would go
+    on saying that all is well, beside another that knows better.
+    """
+
+    def __init__(self, store: Store, depth: Callable[[], int], doubt: Callable[[], str] = lambda: "") -> None:
         self._store = store
         self._depth = depth
+        self._doubt = doubt
 
     def collect(self) -> Iterator[Metric]:
         """The families; called by prometheus_client, in a thread: what the store gives out at once is whole, and nobody changes it."""
@@ -48,7 +53,7 @@ class StoreCollector(Collector):
             " of the pods that a service's status names.",
             labels=["namespace", "name", "pod", "step"],
         )
-        for service in self._store.all(INFERENCE_SERVICES):
+        for service in () if self._doubt() else self._store.all(INFERENCE_SERVICES):
             spec, status = service.get("spec") or {}, service.get("status") or {}
             place = [service["metadata"]["namespace"], service["metadata"]["name"]]
             for condition in status.get("conditions", ()):

@@ -107,7 +107,7 @@ class Operator:
                 settings.network_access,
             ),
         )
-        self.metrics.registry.register(StoreCollector(self.store, lambda: self.queue.depth))
+        self.metrics.registry.register(StoreCollector(self.store, lambda: self.queue.depth, self._unready))
         self.metrics.leading.set_function(lambda: float(self.lease.held))
         health = Health(self.metrics.registry, ready=self._unready, live=self._unwell)
         try:

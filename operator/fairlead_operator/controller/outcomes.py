@@ -12,6 +12,10 @@ class NotYetError(Exception):
         self.after = after
 
 
+class PredecessorError(NotYetError):
+    """What belongs to a deleted InferenceService of the same name has to go first; it may be kept, by a finalizer of somebody's."""
+
+
 class RejectedError(Exception):
     """The user must change `field`; retrying cannot help."""
 

@@ -17,7 +17,7 @@ from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.engines import Engines
 from fairlead_operator.controller.informer import slim
 from fairlead_operator.controller.kinds import CHILDREN, CONTROLLER_REVISIONS, INFERENCE_SERVICES, PODS
-from fairlead_operator.controller.outcomes import ApiError, NotYetError, RejectedError
+from fairlead_operator.controller.outcomes import ApiError, NotYetError, PredecessorError, RejectedError
 from fairlead_operator.controller.planner import Planner
 from fairlead_operator.controller.pod_events import PodEvents
 from fairlead_operator.controller.recorder import Recorder
@@ -29,8 +29,9 @@ from fairlead_operator.core.build import build_objects
 from fairlead_operator.core.giving_up import depends_on_replica_sets, gives_up, pods_wanted
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import observe
+from fairlead_operator.core.predecessor import might_be_a_predecessors, without_predecessors
 from fairlead_operator.core.refusal import Refusal, is_told, refusal
-from fairlead_operator.core.rejection import Rejection
+from fairlead_operator.core.rejection import Rejection, predecessor_kept, verdict_of
 from fairlead_operator.core.resolve import Defaults, Resolved, resolve
 from fairlead_operator.core.revisions import Revision, read
 from fairlead_operator.core.seen import Observed, Snapshot
@@ -96,19 +97,24 @@ class Reconciler:
                 return await self._carry_out(key, service, resolved, served=served)
 
     async def _carry_out(self, key: Key, service: Manifest, resolved: Resolved, *, served: bool) -> Report:
+        # What has served does fit, and where no pod is wanted nothing has to.
+        makes_pods = resolved.replicas > 0 and not served
         match await self.planner.judge(key, resolved, service):
-            case Rejection() as verdict if not served:  # before a pod is made; what has served does fit
+            case Rejection() as verdict if makes_pods:
                 report = await self._report(key, service, verdict, [])
                 return replace(report, requeue=min(report.requeue or PLAN_LOOK, PLAN_LOOK))
-            case False:  # its model is being read, for some seconds at most
+            case False if makes_pods:  # its model is being read, for some seconds at most
                 return Report(requeue=READING_LOOK, generation=service["metadata"]["generation"])
         try:
             changes, pods_are_weighed = await self._bring_about(key, service, resolved)
         except RejectedError as refused:
-            verdict = Rejection(refused.reason, refused.message, refused.field)
-            report = await self._report(key, service, verdict, [])
-            # It hangs on other objects too: a name may become free without any event that we watch.
-            return replace(report, requeue=min(report.requeue or REFUSED_LOOK, REFUSED_LOOK))
+            return await self._refused(key, service, Rejection(refused.reason, refused.message, refused.field))
+        except PredecessorError as waiting:
+            kept = predecessor_kept(str(waiting))
+            said = verdict_of(service).get("reason") == kept.reason
+            if not said and self.refusals.failed(key, uid(service), Refusal("", str(waiting)), known=False) is None:
+                raise
+            return await self._refused(key, service, kept)
         except ApiError as failure:
             # A status that cannot be written either is tried again with it, and takes nothing from what is to be backed off.
             with suppress(ApiError, NotYetError):
@@ -117,6 +123,11 @@ class Reconciler:
         await self.store.caught_up(CHILDREN, key, CATCH_UP)
         report = await self._report(key, service, resolved, changes)
         return report if pods_are_weighed is None else replace(report, requeue=pods_are_weighed)
+
+    async def _refused(self, key: Key, service: Manifest, verdict: Rejection) -> Report:
+        """It hangs on other objects too: a name may become free without any event that we watch."""
+        report = await self._report(key, service, verdict, [])
+        return replace(report, requeue=min(report.requeue or REFUSED_LOOK, REFUSED_LOOK))
 
     async def _bring_about(self, key: Key, service: Manifest, resolved: Resolved) -> tuple[list[str], float | None]:
         """All writes but the status: what they were, and when to come back for the rest of them."""
@@ -136,7 +147,9 @@ class Reconciler:
         return changes, pods_are_weighed
 
     async def _observe(self, key: Key, snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
-        """What is the case, with a look at the ReplicaSets where that decides whether any pod is kept."""
+        """What is the case, with a look at the ReplicaSets where they tell whose pods there are, or decide whether any is kept."""
+        if might_be_a_predecessors(snapshot):
+            snapshot = without_predecessors(snapshot, await self.children.replica_sets(key))
         seen = observe(snapshot, outcome)
         if not depends_on_replica_sets(seen):
             return seen

@@ -179,16 +179,18 @@ def rollout_is_blocked(seen: Observed) -> Verdict | None:
 
 
 def pods_are_being_replaced(seen: Observed) -> Verdict | None:
-    """Pods of this spec are missing, pods of an earlier one are still there, or their places are empty yet."""
+    """Pods of this spec are missing, pods of an earlier one or of another ReplicaSet are still there, or their places are empty yet."""
     current, active = len(seen.current), len(seen.active)
     replacing = seen.rollout is not None and seen.rollout.under_way and not seen.rollout.surge
-    if current >= seen.wanted and current == active and not replacing:
+    if current >= seen.wanted and current == active and not replacing and not seen.behind:
         return None
     count = f"{current} of {active} pods run this spec"
     if current == active:
         count = f"{current} of {seen.wanted} pods of this spec exist"
+    if current == active >= seen.wanted and seen.behind:
+        count = f"{seen.behind} pods are replaced by others of the same spec, as after kubectl rollout restart"
     # The first pods of all replace nothing.
-    way = how(seen) if active > current or replacing else ""
+    way = how(seen) if active > current or replacing or seen.behind else ""
     return Verdict(
         "False", "RollingOut", "; ".join(part for part in (count, way, REASONS["RollingOut"].remedy) if part)
     )

@@ -66,7 +66,7 @@ def depends_on_replica_sets(seen: Observed) -> bool:
 
 def gives_up(service: Mapping[str, Any], status: Mapping[str, Any], seen: Observed) -> bool:
     """Whether `status`, just computed, is the first to say so: its pods are still there, and nobody else will call again."""
-    if seen.given_up is not None or seen.keeps_former:
+    if seen.given_up is not None or seen.keeps_former or seen.rejection:
         return False
     return given_up({**service, "status": status}, seen.template, seen.pods) is not None
 

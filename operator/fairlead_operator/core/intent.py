@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from fairlead_operator.api.fields import amount
 from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.revisions import hash_of
 
 #: Keys by which the API server merges lists of objects; a list whose items all carry the first of these is compared by it.
 _LIST_KEYS: Final = ("name", "mountPath", "containerPort", "port", "uid", "key")
@@ -53,6 +54,54 @@ def _strangers(ours: Manifest, live: Manifest, lists: Sequence[tuple[str, str]],
         for index, item in reversed(list(enumerate(live.get(part) or ())))
         if item[key] not in known
     ]
+
+
+#: Fields of a pod, and of its securityContext, that a template has only where it is asked for them.
+_ASKED_FOR: Final = ("affinity", "tolerations", "priorityClassName", "runtimeClassName")
+_ASKED_FOR_SECURITY: Final = ("fsGroup", "fsGroupChangePolicy", "supplementalGroups")
+
+
+def is_another_template(intent: Manifest, live: Manifest) -> bool:
+    """Whether the live Deployment makes pods of another template of ours than the intent's; False for other kinds."""
+    template = (intent.get("spec") or {}).get("template")
+    return template is not None and hash_of(template) != hash_of(live["spec"]["template"])
+
+
+def leftovers(intent: Manifest, live: Manifest) -> list[str]:
+    """JSON pointers to what a former template of ours asked for and this one does not, in an order in which they can be removed.
+
+    `kubectl rollout undo` puts back a former one whole and makes its fields kubectl's, so that an apply leaves them there. Only for
+    an intent that changes the template: in one that stays, somebody's own may rightly stand there.
+    """
+    ours, theirs = intent["spec"]["template"]["spec"], live["spec"]["template"]["spec"]
+    found = [f"{_POD}/{name}" for name in _ASKED_FOR if name in theirs and name not in ours]
+    security = theirs.get("securityContext") or {}
+    found += [
+        f"{_POD}/securityContext/{name}"
+        for name in _ASKED_FOR_SECURITY
+        if name in security and name not in ours["securityContext"]
+    ]
+    wanted = ours.get("nodeSelector") or {}
+    found += [f"{_POD}/nodeSelector/{_escaped(key)}" for key in theirs.get("nodeSelector") or {} if key not in wanted]
+    return found + _strangers(ours, theirs, (("imagePullSecrets", "name"),), _POD)
+
+
+def _escaped(key: str) -> str:
+    """As a part of a JSON pointer."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def exclusive(intent: Manifest) -> dict[str, Any]:
+    """JSON pointers to the parts in which fields exclude each other, with what they are to be.
+
+    A budget has one of two numbers, a volume one source, a probe one way to ask, a variable a value or where to take it from.
+    """
+    match intent:
+        case {"kind": "Deployment", "spec": {"template": template}}:
+            return {"/spec/template": template}
+        case {"kind": "PodDisruptionBudget", "spec": spec}:
+            return {"/spec": spec}
+    return {}
 
 
 def in_the_way(intent: Manifest, live: Manifest) -> dict[str, list[Manifest]]:
@@ -115,10 +164,13 @@ def _first(intent: Any, live: Any, path: str) -> str | None:
 
 
 def _is_left_out(value: Any, key: str, path: str) -> bool:
-    """Whether the API server stores such a value by leaving it out: the empty one of a variable or a toleration, any in an affinity.
+    """Whether the API server stores such a value by leaving it out: the empty one of a variable or a toleration, any in an affinity,
+    and that a Deployment is not paused.
 
     Elsewhere what is empty means something: an emptyDir, or a label without a value.
     """
+    if value is False:
+        return key == "paused"
     return value in ("", [], {}, None) and (".affinity" in f"{path}.{key}" or (key == "value" and path.endswith("]")))
 
 

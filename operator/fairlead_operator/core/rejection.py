@@ -67,6 +67,13 @@ def name_taken(kind: str, name: str, references: Sequence[Mapping[str, Any]] = (
     )
 
 
+def predecessor_kept(told: str) -> Rejection:
+    """For what is left of a deleted InferenceService and does not go; `told` names it."""
+    return Rejection(
+        "NameTaken", f"{told}; look at its finalizers, or give this resource another name", "metadata.name"
+    )
+
+
 def _full_kind(reference: Mapping[str, Any]) -> str:
     """With its group, for other groups have kinds of the same name: InferenceService.serving.kserve.io."""
     group, slash, _ = str(reference["apiVersion"]).partition("/")

@@ -91,7 +91,7 @@ def _step(seen: Observed, asked: Asked, *, ended: bool, fresh: bool) -> Step:
     """`fresh`: nothing of this rollout has been seen yet, so that the Deployment's strategy is that of another one."""
     if asked.strategy is not Strategy.AUTO:
         return Step(surge=asked.strategy is Strategy.SURGE)
-    if ended or fresh or seen.deployment is None:
+    if (ended and not seen.behind) or fresh or seen.deployment is None:
         return Step(surge=True)
     if seen.deployment["spec"]["strategy"].get("rollingUpdate", {}).get("maxSurge") == 0:
         known = (seen.deployment["metadata"].get("annotations") or {}).get(names.NO_ROOM, "")
@@ -112,7 +112,7 @@ def without_room(seen: Observed) -> Problem | None:
     What a stopping pod of ours holds comes free; until then nobody can say that there is no room. From a node that is lost nothing
     comes.
     """
-    if draining((pod.raw for pod in seen.pods), seen.now).comes_free or not _old(seen):
+    if draining((pod.raw for pod in seen.pods), seen.now).comes_free or not (_old(seen) or seen.behind):
         return None
     return first(_crowded(seen))
 

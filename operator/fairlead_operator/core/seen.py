@@ -218,6 +218,17 @@ class Observed:
     recheck_at: datetime | None = None
 
     @property
+    def behind(self) -> int:
+        """Pods that the Deployment has yet to replace, as its controller counts them: also ones of an equal template of ours.
+
+        `kubectl rollout restart` makes such, and an edit by hand that was set back.
+        """
+        if self.deployment is None or not self.settled:
+            return 0
+        status = self.deployment.get("status", {})
+        return max(0, int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0)))
+
+    @property
     def active(self) -> tuple[PodView, ...]:
         """Pods of any revision that are not on their way out."""
         return tuple(pod for pod in self.pods if not pod.deleting)

@@ -29,6 +29,8 @@ def build_deployment(service: Resolved, rollout: Rollout) -> Manifest:
         "metadata": {**described, "labels": {**described["labels"], **queue_labels(service)}, **why},
         "spec": {
             "replicas": service.replicas,
+            # Else `kubectl rollout pause` would hold every rollout to come.
+            "paused": False,
             "selector": {"matchLabels": names.selector(service.name)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": step},
             "revisionHistoryLimit": REVISION_HISTORY,

@@ -42,6 +42,7 @@ class Server:
         self.rewritten: list[tuple[str, list[str], int]] = []
         self.asked: list[Kind] = []
         self.refuses: ApiError | None = None
+        self.refusals = 1000
         self.makes = live()
         self.leaves = live()
 
@@ -51,7 +52,7 @@ class Server:
 
     async def apply(self, manifest: dict[str, Any], known_uid: str | None) -> dict[str, Any]:
         self.applied.append(known_uid)
-        if self.refuses:
+        if self.refuses and len(self.applied) <= self.refusals:
             raise self.refuses
         return self.makes
 
@@ -125,13 +126,13 @@ async def test_a_server_that_keeps_its_own_mind_is_asked_once(children: Children
 def peopled(version: str, **spec: Any) -> dict[str, Any]:
     """A Deployment with a container beside the engine, in this version."""
     containers = [{"name": "engine"}, {"name": "beside"}]
-    found = live(spec={**WITH_PODS["spec"], "template": {"spec": {"containers": containers}}, **spec})
+    found = live(spec={**WITH_PODS["spec"], "template": {"metadata": {}, "spec": {"containers": containers}}, **spec})
     return {**found, "metadata": {**found["metadata"], "resourceVersion": version}}
 
 
 WITH_PODS: dict[str, Any] = {
     **INTENT,
-    "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "engine"}]}}},
+    "spec": {"replicas": 1, "template": {"metadata": {}, "spec": {"containers": [{"name": "engine"}]}}},
 }
 
 
@@ -290,3 +291,65 @@ async def test_refused_content_is_not_sent_again_until_spec_or_much_time_has_cha
     with pytest.raises(RejectedError):
         await children.bring_about(SERVICE, [INTENT])
     assert len(server.applied) == 3
+
+
+EXCLUDED = ApiError(
+    422, "Invalid", "PodDisruptionBudget is invalid: minAvailable and maxUnavailable cannot be both set"
+)
+TEMPLATE_PATH = "/spec/template"
+
+
+@pytest.mark.parametrize("refusals", [1, 2], ids=["it stood in the way", "it is the intent that is refused"])
+async def test_what_excludes_ours_gives_way_to_it(children: Children, server: Server, refusals: int) -> None:
+    """Somebody has set the other one of two fields: ours beside it is refused, as if the spec were wrong."""
+    children.store.observe(DEPLOYMENTS, live(spec={**WITH_PODS["spec"], "replicas": 3}))
+    server.refuses, server.refusals = EXCLUDED, refusals
+    server.makes = live(spec=WITH_PODS["spec"])
+    server.makes["metadata"]["resourceVersion"] = "8"
+
+    if refusals == 1:
+        (change,) = await children.bring_about(SERVICE, [WITH_PODS])
+        assert "replicas" in change
+    else:
+        with pytest.raises(RejectedError, match="cannot be both set"):
+            await children.bring_about(SERVICE, [WITH_PODS])
+
+    assert server.rewritten == [("7", [TEMPLATE_PATH], 1)]
+    assert len(server.applied) == 2
+
+
+async def test_a_child_that_is_not_there_has_nothing_in_the_way(children: Children, server: Server) -> None:
+    server.refuses = EXCLUDED
+
+    with pytest.raises(RejectedError):
+        await children.bring_about(SERVICE, [WITH_PODS])
+
+    assert (server.rewritten, len(server.applied)) == ([], 1)
+
+
+def templated(version: str, template: str, **pod: Any) -> dict[str, Any]:
+    """A Deployment whose template has this hash and these fields of a pod."""
+    spec = {"containers": [{"name": "engine"}], "securityContext": {}, **pod}
+    labels = {names.TEMPLATE_LABEL: template}
+    found = live(spec={"replicas": 1, "template": {"metadata": {"labels": labels}, "spec": spec}})
+    return {**found, "metadata": {**found["metadata"], "resourceVersion": version}}
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        pytest.param("former", [("8", ["/spec/template/spec/priorityClassName"])], id="of a former template, as after kubectl rollout undo"),
+        pytest.param("wanted", [], id="of somebody else, in a template that stays"),
+    ],
+)  # fmt: skip
+async def test_what_was_asked_for_before_goes_with_its_template(
+    children: Children, server: Server, before: str, expected: list[Any]
+) -> None:
+    wanted = {**templated("0", "wanted"), "metadata": INTENT["metadata"]}
+    children.store.observe(DEPLOYMENTS, {**templated("7", before, priorityClassName="high")})
+    server.makes = templated("8", "wanted", priorityClassName="high")
+    server.leaves = templated("9", "wanted")
+
+    await children.bring_about(SERVICE, [wanted])
+
+    assert server.removed == expected

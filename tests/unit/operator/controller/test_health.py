@@ -67,6 +67,21 @@ async def test_metrics_show_the_store_as_it_is_now(url: tuple[str, State, Store]
     assert "mistral" not in (await get(f"{base}/metrics"))[1]
 
 
+async def test_an_operator_that_is_cut_off_tells_nothing_of_services() -> None:
+    """Beside another that knows better it would go on saying that all is well."""
+    store, metrics, doubts = Store(), Metrics(), [""]
+    status = {"conditions": [{"type": "Ready", "status": "True", "reason": "Serving"}]}
+    store.observe(INFERENCE_SERVICES, {**obj(), "spec": {}, "status": status})
+    metrics.registry.register(StoreCollector(store, lambda: 0, lambda: doubts[0]))
+    ready = ("fairlead_condition", {"namespace": "ns", "name": "mistral", "type": "Ready", "reason": "Serving"})
+    assert metrics.registry.get_sample_value(*ready) == 1
+
+    doubts[0] = "the API server has not answered for 61 s"
+
+    assert metrics.registry.get_sample_value(*ready) is None
+    assert metrics.registry.get_sample_value("fairlead_store_objects", {"kind": "InferenceService"}) == 1
+
+
 @pytest.mark.parametrize(
     ("spec", "wanted"),
     [

@@ -17,19 +17,20 @@ from fairlead_operator.controller import reconciler
 from fairlead_operator.controller.children import Children
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.hub import Hub
-from fairlead_operator.controller.kinds import CONTROLLER_REVISIONS, INFERENCE_SERVICES, SERVICES, Kind
-from fairlead_operator.controller.outcomes import ApiError
+from fairlead_operator.controller.kinds import CONTROLLER_REVISIONS, INFERENCE_SERVICES, PODS, SERVICES, Kind
+from fairlead_operator.controller.outcomes import ApiError, NotYetError
 from fairlead_operator.controller.planner import Planner
 from fairlead_operator.controller.reconciler import Reconciler, Report
 from fairlead_operator.controller.refusals import LASTS, TRIES, Refusals
 from fairlead_operator.controller.store import Store, place, uid
 from fairlead_operator.core import names
+from fairlead_operator.core.moments import rfc3339
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.resolve import Defaults
 from fairlead_operator.core.revisions import hash_of
 from fairlead_operator.core.transitions import Event
-from unit.operator.builders import DEFAULTS, NOW, service
+from unit.operator.builders import DEFAULTS, NOW, ready, service
 from unit.operator.controller.objects import Clock
 from unit.operator.controller.test_planner import FakeCluster, FakeHub, asking
 
@@ -71,6 +72,9 @@ class Server:
             said = f"failed calling webhook, after {self.tries}.5s"
             raise ApiError(500, "InternalError", said, f"apply {self.refused} mistral")
         return self._kept(manifest)
+
+    async def delete(self, kind: Kind, manifest: Manifest) -> None:
+        del self.objects[kind.name, manifest["metadata"]["name"]]
 
     async def apply_status(self, raw: Manifest, status: Manifest) -> Manifest:
         self.statuses.append(status)
@@ -393,9 +397,8 @@ async def test_the_last_pods_are_taken_away_only_after_a_look_at_the_replica_set
         assert world.server.listed == asked, "at rest nothing is asked"
 
 
-async def test_a_spec_that_changed_while_status_was_written_is_looked_at_soon() -> None:
+async def test_a_spec_that_changed_while_status_was_written_is_looked_at_soon(world: World) -> None:
     """The answer to the write brings it; while watches list anew none of them may ever tell the version in between."""
-    world = World()
     apply_status = world.server.apply_status
 
     async def meanwhile(raw: Manifest, status: Manifest) -> Manifest:
@@ -408,3 +411,80 @@ async def test_a_spec_that_changed_while_status_was_written_is_looked_at_soon() 
     await world.reconciler.reconcile(KEY)
     assert world.server.statuses[-1]["observedGeneration"] == 2
     assert (await world.reconciler.reconcile(KEY)).requeue != 1.0
+
+
+async def test_no_plan_keeps_accelerators_that_nobody_wants(world: World) -> None:
+    await world.reconciler.reconcile(KEY)
+    assert world.replicas() == 1
+    world.beside.verdict = Rejection("DoesNotFit", "on no accelerator; change it", "spec.engine.maxModelLen")
+
+    world.ask(engine={"maxModelLen": 8192}, suspend=True)
+    await world.reconciler.reconcile(KEY)
+
+    assert world.replicas() == 0
+
+
+async def test_what_serves_is_scaled_while_its_model_is_read_anew(world: World) -> None:
+    await world.reconciler.reconcile(KEY)
+    world.served()
+    world.beside.verdict = False
+
+    world.ask(replicas=2)
+    await world.reconciler.reconcile(KEY)
+
+    assert world.replicas() == 2
+
+
+async def test_pods_of_a_predecessor_are_not_its_successors(world: World) -> None:
+    """Garbage collection has taken the Deployment, and not yet the pods."""
+    former = ready().aged(3600).of(service())
+    former["metadata"] |= {
+        "resourceVersion": "5",
+        "ownerReferences": [{"kind": "ReplicaSet", "uid": "r", "controller": True}],
+    }
+    world.store.observe(PODS, former)
+    owner = {"kind": "Deployment", "uid": "of the former", "controller": True}
+    world.server.replica_sets = [{"metadata": {"uid": "r", "ownerReferences": [owner]}, "spec": {"template": {}}}]
+    kept = world.server._kept
+    # As the API server does: ours is younger.
+    world.server._kept = lambda manifest: kept(  # type: ignore[method-assign]
+        {**manifest, "metadata": {"creationTimestamp": rfc3339(NOW), **manifest["metadata"]}}
+    )
+
+    for _ in range(2):
+        await world.reconciler.reconcile(KEY)
+
+    assert world.conditions()["Available"].startswith("False")
+    assert "servedTemplate" not in world.server.statuses[-1]
+    assert names.SERVED not in str(list(world.store.all(CONTROLLER_REVISIONS)))
+
+
+async def left_behind(world: World) -> Manifest:
+    """A Service of a deleted InferenceService of this name."""
+    owner = names.owner("mistral", "of the former")
+    return world.server._kept(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"namespace": "models", "name": "mistral", "ownerReferences": [owner]},
+        }
+    )
+
+
+async def test_what_is_left_of_a_predecessor_is_waited_for_and_then_told(world: World) -> None:
+    await left_behind(world)
+    for _ in range(TRIES - 1):
+        with pytest.raises(NotYetError):
+            await world.reconciler.reconcile(KEY)
+        world.clock.time += WAIT
+
+    told = [await world.reconciler.reconcile(KEY) for _ in range(3)]
+
+    assert [report.requeue for report in told] == [reconciler.REFUSED_LOOK] * 3
+    (status,) = world.server.statuses
+    (accepted,) = [each for each in status["conditions"] if each["type"] == "Accepted"]
+    assert (accepted["status"], accepted["reason"]) == ("False", "NameTaken")
+    assert "Service mistral of the deleted InferenceService" in accepted["message"]
+    del world.server.objects["Service", "mistral"]
+    await world.reconciler.reconcile(KEY)
+    assert world.conditions()["Accepted"] == "True/Valid"

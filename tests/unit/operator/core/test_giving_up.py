@@ -198,3 +198,13 @@ def test_five_crashes_one_after_the_other_end_it_and_a_restart_of_the_operator_f
     assert [event.reason for event in events(status, after)] == ["GivenUp"]
     assert "annotate infs mistral" in events(status, after)[0].note
     assert events(after, after) == []
+
+
+def test_under_a_rejection_nobody_looks_again_and_again() -> None:
+    """The pods of the former spec go on failing, and nothing is given up before the spec is one again."""
+    owner = failed(5)
+    wrong = owner.spec("engine", extraArgs=["--api-key=x"])
+    seen = observe(snapshot(wrong, crashed(KV, times=6), live=owner), wrong.outcome)
+    assert seen.rejection is not None
+
+    assert not gives_up(owner.raw, owner.raw["status"], seen)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.core.intent import additions, differs, in_the_way
+from fairlead_operator.core.intent import additions, differs, in_the_way, is_another_template, leftovers
 from fairlead_operator.core.names import Manifest
 from unit.operator.builders import service
 
@@ -190,3 +190,55 @@ def test_so_it_is_in_a_container_of_ours_and_in_no_other() -> None:
 
 def test_no_child_is_in_its_own_way() -> None:
     assert [in_the_way(manifest, deepcopy(manifest)) for manifest in service().replicas(2).objects] == [{}] * 5
+
+
+@pytest.mark.parametrize(("paused", "expected"), [(False, None), (True, "spec.paused")])
+def test_a_deployment_that_somebody_paused_goes_on(*, paused: bool, expected: str | None) -> None:
+    live = _changed(["spec", "paused"], paused)
+    if not paused:
+        del live["spec"]["paused"]  # as the API server leaves it out
+
+    assert differs(INTENT, live) == expected
+
+
+FORMER = (
+    service()
+    .spec(
+        "placement",
+        nodeSelector={"pool/gpu": "a", "zone": "b"},
+        priorityClassName="high",
+        runtimeClassName="nvidia",
+        supplementalGroups=[1],
+        affinity={"podAntiAffinity": {}},
+    )
+    .top(imagePullSecrets=[{"name": "one"}, {"name": "two"}])
+)
+WANTED = service().spec("placement", nodeSelector={"zone": "c"}).top(imagePullSecrets=[{"name": "two"}])
+
+
+def test_what_a_former_template_asked_for_is_found() -> None:
+    found = leftovers(WANTED.child("Deployment"), FORMER.child("Deployment"))
+
+    assert found == [
+        *(f"{POD}/{name}" for name in ("affinity", "priorityClassName", "runtimeClassName")),
+        f"{POD}/securityContext/supplementalGroups",
+        f"{POD}/nodeSelector/pool~1gpu",
+        f"{POD}/imagePullSecrets/0",
+    ]
+
+
+def test_no_template_leaves_anything_of_its_own() -> None:
+    for each in (FORMER, WANTED):
+        assert leftovers(each.child("Deployment"), each.child("Deployment")) == []
+
+
+@pytest.mark.parametrize(
+    ("intent", "live", "expected"),
+    [
+        pytest.param(WANTED.child("Deployment"), FORMER.child("Deployment"), True, id="another spec"),
+        pytest.param(WANTED.child("Deployment"), WANTED.replicas(3).child("Deployment"), False, id="another number of pods"),
+        pytest.param(WANTED.child("Service"), WANTED.child("Service"), False, id="not of pods"),
+    ],
+)  # fmt: skip
+def test_another_template_is_told_by_its_hash(intent: Manifest, live: Manifest, expected: bool) -> None:  # noqa: FBT001
+    assert is_another_template(intent, live) == expected

@@ -469,3 +469,25 @@ def test_replicas_that_serve_different_weights(commits: list[str], reason: str) 
     assert verdict.reason == reason
     if reason == "MixedRevisions":
         assert "111111111111 is pinned, mistral-1 serves 222222222222; delete the pods" in verdict.message
+
+
+def restarted(asked: ServiceBuilder, replicas: int, updated: int) -> Observed:
+    """`kubectl rollout restart` of what has served: the pods to come are of an equal template, and find no room."""
+    made = live(asked)
+    made["status"] |= {"replicas": replicas, "updatedReplicas": updated}
+    served = build_revision(asked.resolved, replace(asked.revision, served=True))
+    pods = new(0, ready(), asked), new(1, ready(), asked), new(2, waits(60), asked)
+    return observe(snapshot(asked, *pods, children=(made, served)), asked.outcome)
+
+
+def test_a_restart_by_hand_finds_its_way_where_there_is_no_room() -> None:
+    at = restarted(asks(), 3, 1)
+
+    assert not rollout(at).surge
+    told = conditions(at)["UpToDate"]
+    assert (told.status, told.reason) == ("False", "RollingOut")
+    assert "2 pods are replaced by others of the same spec" in told.message
+
+
+def test_a_pod_too_many_without_a_rollout_is_none() -> None:
+    assert rollout(restarted(asks(), 3, 3)).surge

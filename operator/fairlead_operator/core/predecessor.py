@@ -1,0 +1,52 @@
+"""Pods of a deleted InferenceService of the same name: for a moment they outlive it, and carry the labels by which ours are found.
+
+Garbage collection takes the Deployment first, its ReplicaSets then, and the pods last. Counted as ours they would be Ready for a
+spec that never ran, and their failures would be this spec's.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from fairlead_operator.core import names
+from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.seen import Snapshot
+
+
+def might_be_a_predecessors(snapshot: Snapshot) -> bool:
+    """Whether there are pods that no Deployment of ours can have made, as far as times tell.
+
+    They do not tell enough: API servers' clocks differ, and a Deployment adopts ReplicaSets that were orphaned.
+    """
+    made = _deployment(snapshot)
+    return any(not made or _created(pod) < _created(made) for pod in _staying(snapshot))
+
+
+def without_predecessors(snapshot: Snapshot, replica_sets: Iterable[Manifest]) -> Snapshot:
+    """With the pods of our own Deployment's ReplicaSets, and those that are on their way out, whosever they were."""
+    made = _deployment(snapshot)
+    ours = {
+        each["metadata"]["uid"]
+        for each in replica_sets
+        if made and names.is_controlled_by(each, made["metadata"]["uid"])
+    }
+    strangers = {id(pod) for pod in _staying(snapshot) if _replica_set(pod) not in ours}
+    return replace(snapshot, pods=tuple(pod for pod in snapshot.pods if id(pod) not in strangers))
+
+
+def _deployment(snapshot: Snapshot) -> Manifest | None:
+    return next((child for child in snapshot.children if child["kind"] == "Deployment"), None)
+
+
+def _created(obj: Manifest) -> str:
+    """As the API server writes it: later times are larger."""
+    return str(obj["metadata"].get("creationTimestamp", ""))
+
+
+def _staying(snapshot: Snapshot) -> list[Manifest]:
+    return [pod for pod in snapshot.pods if not pod["metadata"].get("deletionTimestamp")]
+
+
+def _replica_set(pod: Manifest) -> str:
+    """The uid of the one that controls it; "" for none."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return next((str(owner["uid"]) for owner in owners if owner.get("controller")), "")
