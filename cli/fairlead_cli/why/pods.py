@@ -67,14 +67,13 @@ def replicas(
     if pods is None:
         found = [_from_status(state, template) for state in told.values()]
     else:
-        finished = {"Failed", "Succeeded"}
         draining = sum(1 for pod in pods if pod["metadata"].get("deletionTimestamp"))
         found = [
             _from_pod(
                 pod, told.get(pod["metadata"]["name"], {}), events.get(pod["metadata"]["uid"], ()), template, draining
             )
             for pod in pods
-            if (pod.get("status") or {}).get("phase") not in finished
+            if (pod.get("status") or {}).get("phase") not in names.FINISHED
         ]
     return tuple(sorted(found, key=_weight))
 

@@ -58,7 +58,7 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
     def problem_without_node(pod: Manifest) -> Problem | None:
         return why_unscheduled(pod, accelerator, accelerators, snapshot.accelerators, leaving)
 
-    running = [pod for pod in snapshot.pods if pod.get("status", {}).get("phase") not in {"Failed", "Succeeded"}]
+    running = [pod for pod in snapshot.pods if pod.get("status", {}).get("phase") not in names.FINISHED]
     pods = tuple(_view(pod, snapshot, template, problem_without_node(pod)) for pod in running)
     workload = [problem for problem in [why_no_pods(deployment) if deployment else None] if problem]
     wanted = resolved.replicas if resolved else _live_replicas(deployment)
