@@ -15,6 +15,8 @@ from fairlead_operator.core.waiting import missing_claim
 _MISSING_CLAIM: Final = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
 #: A pod that is still there so long after its grace period is not merely slow.
 _LATE: Final = timedelta(seconds=60)
+#: Conditions of a pod of which the one or the other changes when the kubelet gives it up.
+_CHANGES_LAST: Final = ("DisruptionTarget", "Ready", "PodScheduled")
 #: Fields of the spec by what admission says.
 _REJECTED_FIELDS: Final = (
     ("RuntimeClass", "spec.placement.runtimeClassName"),
@@ -183,9 +185,12 @@ def evicted(pod: Manifest) -> Problem | None:
     if status.get("phase") != "Failed" or not status.get("reason"):
         return None
     name = pod["metadata"]["name"]
+    told = (moment((condition_of(pod, kind) or {}).get("lastTransitionTime")) for kind in _CHANGES_LAST)
     return Problem(
         "Evicted",
         f"pod {name} was taken off its node ({status['reason']}): {status.get('message', '')}".rstrip(": "),
+        # No field of a pod says when it failed.
+        time=max((at for at in told if at), default=moment(pod["metadata"].get("creationTimestamp"))),
         pod=name,
     )
 

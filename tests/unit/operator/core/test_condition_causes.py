@@ -1,12 +1,16 @@
 """One pod, or none that could be made, and the condition that names what is wrong."""
 
+from datetime import timedelta
+
 import pytest
 
 from fairlead_operator.core import names
 from fairlead_operator.core.conditions import conditions
 from fairlead_operator.core.refusal import Refusal
+from fairlead_operator.core.scheduling import evicted
 from fairlead_operator.core.seen import PodEvent
 from unit.operator.builders import (
+    NOW,
     PodBuilder,
     ServiceBuilder,
     crashed,
@@ -143,6 +147,47 @@ def test_an_evicted_pod_is_told_until_another_has_a_node() -> None:
 
     assert stated(service(), gone)["Scheduled"] == "False/Evicted"
     assert stated(service(), gone, ready())["Scheduled"] == "True/AllScheduled"
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds", "others", "expected"),
+    [
+        pytest.param(service(), 299, [], "False/Evicted", id="just now"),
+        pytest.param(service(), 300, [], "Unknown/Scheduling", id="what has kept others away for minutes is something else"),
+        pytest.param(service().replicas(2), 30, [ready().aged(31)], "False/Evicted", id="the other pod is older, and takes nobody's place"),
+        pytest.param(service().replicas(2), 30, [starting().aged(30)], "Unknown/Scheduling", id="another took its place: the one more has only been asked for"),
+        pytest.param(service().replicas(2), 3600, [ready()], "Unknown/Scheduling", id="an hour ago, and another took its place"),
+        pytest.param(service().replicas(2), 30, [starting().aged(20).old()], "False/Evicted", id="one of an earlier spec takes nobody's place"),
+    ],
+)  # fmt: skip
+def test_an_evicted_pod_that_was_replaced_is_not_told_again_when_there_are_to_be_more(
+    asked: ServiceBuilder, seconds: int, others: list[PodBuilder], expected: str
+) -> None:
+    gone = starting().failed("Evicted", "The node was low on resource: memory.", seconds).named("gone")
+
+    seen = observed(asked, gone, *others)
+
+    told = conditions(seen)
+    assert f"{told['Scheduled'].status}/{told['Scheduled'].reason}" == expected
+    assert "Stalled" not in told
+    tells = expected == "False/Evicted"
+    assert seen.recheck_at == (NOW + timedelta(seconds=300 - seconds) if tells else None)
+
+
+def test_when_a_pod_was_given_up_is_read_from_what_changed_last() -> None:
+    pod = starting().failed("UnexpectedAdmissionError", "no devices", 60).of(service())
+
+    def at(*kinds: str) -> int:
+        said = [condition for condition in pod["status"]["conditions"] if condition["type"] in kinds]
+        problem = evicted({**pod, "status": {**pod["status"], "conditions": said}})
+        assert problem is not None
+        assert problem.time is not None
+        return int((NOW - problem.time).total_seconds())
+
+    assert at("PodScheduled", "DisruptionTarget") == 60
+    assert at("PodScheduled", "Ready") == 60
+    assert at("PodScheduled") == 1200
+    assert at() == 1200, "it was made then"
 
 
 def test_an_evicted_pod_of_an_earlier_spec_is_not_told() -> None:
