@@ -19,7 +19,7 @@ MEANS: Final[Mapping[str, str]] = {
     "QuotaExceeded": "A ResourceQuota of the namespace refuses the pod.",
     "PodRejected": "Admission refuses the pod, or a node cannot make its sandbox: a policy, a RuntimeClass, a PriorityClass.",
     "Evicted": "The kubelet gave up a running pod, most often because its node ran out of disk or memory.",
-    "NodeLost": "The node of a pod stopped answering. Its replica is not counted on; what it was answering is lost.",
+    "NodeLost": "The node of a pod stopped answering. Its replica is not counted on; what it was answering is lost. A pod that tolerates `node.kubernetes.io/unreachable` without end is never replaced by itself: the message says so.",
     "WaitingForDrain": "A new pod waits for accelerators that stopping pods of the same service still hold while they finish their requests.",
     "Unschedulable": "The scheduler finds no node for a reason other than accelerators: labels, taints, processor, memory.",
     "ModelNotFound": "The repository, the folder on the claim or the image does not exist.",

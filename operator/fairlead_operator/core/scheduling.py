@@ -15,6 +15,8 @@ from fairlead_operator.core.waiting import missing_claim
 _MISSING_CLAIM: Final = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
 #: A pod that is still there so long after its grace period is not merely slow.
 _LATE: Final = timedelta(seconds=60)
+#: The taint of a node whose kubelet does not answer.
+_UNREACHABLE: Final = "node.kubernetes.io/unreachable"
 #: Conditions of a pod of which the one or the other changes when the kubelet gives it up.
 _CHANGES_LAST: Final = ("DisruptionTarget", "Ready", "PodScheduled")
 #: Fields of the spec by what admission says.
@@ -171,12 +173,36 @@ def node_lost(pod: Manifest) -> Problem | None:
     if ready.get("status") == "True" or containers.get("status") != "True" or pod["spec"].get("readinessGates"):
         return None
     name, node = pod["metadata"]["name"], pod["spec"].get("nodeName")
+    said, since = f"node {node} of pod {name} does not answer", moment(ready.get("lastTransitionTime"))
+    if not _stays_for_ever(pod):
+        return Problem("NodeLost", said, time=since, pod=name)
+    field = "spec.placement.tolerations"
     return Problem(
         "NodeLost",
-        f"node {node} of pod {name} does not answer",
-        time=moment(ready.get("lastTransitionTime")),
+        f"{said}, and by {field} the pod stays there for ever",
+        field,
+        f"repair the node; if it is off for good: kubectl delete pod {name} --force",
+        since,
         pod=name,
     )
+
+
+def _stays_for_ever(pod: Manifest) -> bool:
+    """Whether nobody makes another pod because the node is unreachable.
+
+    Kubernetes goes by the first toleration that covers the taint, and adds one of five minutes where there is none.
+    """
+    first = next(filter(_covers_unreachable, pod["spec"].get("tolerations") or ()), None)
+    return first is not None and first.get("tolerationSeconds") is None
+
+
+def _covers_unreachable(toleration: Manifest) -> bool:
+    """Whether it is about the taint node.kubernetes.io/unreachable:NoExecute, which has no value."""
+    if toleration.get("effect") not in {None, "", "NoExecute"}:
+        return False
+    if toleration.get("operator") == "Exists":
+        return toleration.get("key") in {None, "", _UNREACHABLE}
+    return toleration.get("key") == _UNREACHABLE and not toleration.get("value")
 
 
 def evicted(pod: Manifest) -> Problem | None:

@@ -6,6 +6,7 @@ import pytest
 
 from fairlead_operator.core import names
 from fairlead_operator.core.conditions import conditions
+from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.refusal import Refusal
 from fairlead_operator.core.scheduling import evicted
 from fairlead_operator.core.seen import PodEvent
@@ -140,6 +141,35 @@ def test_pods_that_cannot_be_made(refusal: str, expected: str) -> None:
     live = deployment(service(), replica_failure(refusal))
 
     assert stated(service(), children=(live,))["Scheduled"] == expected
+
+
+FIVE_MINUTES = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "stays"),
+    [
+        pytest.param([FIVE_MINUTES], False, id="what Kubernetes adds"),
+        pytest.param([], False, id="none"),
+        pytest.param([{"operator": "Exists"}], True, id="whatever happens"),
+        pytest.param([{"operator": "Exists", "effect": "NoExecute"}], True, id="whatever takes pods away"),
+        pytest.param([{"key": "node.kubernetes.io/unreachable", "operator": "Exists"}], True, id="by name"),
+        pytest.param([{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}], True, id="by name and no value"),
+        pytest.param([{"key": "node.kubernetes.io/unreachable", "value": "x"}, FIVE_MINUTES], False, id="of another value"),
+        pytest.param([FIVE_MINUTES, {"operator": "Exists"}], False, id="the first one counts"),
+        pytest.param([{"operator": "Exists", "effect": "NoSchedule"}, FIVE_MINUTES], False, id="only for a start there"),
+        pytest.param([{"key": "nvidia.com/gpu", "operator": "Exists"}, FIVE_MINUTES], False, id="another taint"),
+    ],
+)  # fmt: skip
+def test_who_replaces_a_pod_whose_node_is_lost(tolerations: list[Manifest], stays: bool) -> None:  # noqa: FBT001
+    pod = lost().of(service())
+    pod["spec"]["tolerations"] = tolerations
+
+    message = conditions(observed(service(), pod))["Scheduled"].message
+
+    assert message.endswith("kubectl delete pod mistral-0 --force") == stays
+    assert ("after five minutes Kubernetes makes another pod" in message) == (not stays)
+    assert ("spec.placement.tolerations" in message) == stays
 
 
 def test_an_evicted_pod_is_told_until_another_has_a_node() -> None:
