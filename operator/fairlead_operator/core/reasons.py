@@ -62,7 +62,7 @@ REASONS: Final[dict[str, Reason]] = {
     "InsufficientAccelerators": Reason(SCHEDULED, f"{_SCHEDULER}; Nodes: status.allocatable, less what Pods on them request", "spec.parallelism", Retry.WAIT, "add or free accelerators, or ask for fewer by spec.replicas or spec.parallelism"),
     "Queued": Reason(SCHEDULED, "Pod: status.conditions[PodScheduled].reason=SchedulingGated", "", Retry.WAIT, "wait for the queue that holds the pod, or raise its quota"),
     "QuotaExceeded": Reason(SCHEDULED, _DEPLOYMENT, "spec.resources", Retry.WAIT, "raise the namespace's quota, or ask for less in spec.resources or spec.replicas"),
-    "PodRejected": Reason(SCHEDULED, f"{_DEPLOYMENT}; {_EVENT}: FailedCreatePodSandBox", "spec.placement", Retry.USER, "change what the message names, or the policy that refuses it"),
+    "PodRejected": Reason(SCHEDULED, f"{_DEPLOYMENT}; {_EVENT}: FailedCreatePodSandBox", "", Retry.USER, "change what the message names, or the policy that refuses it"),
     "Evicted": Reason(SCHEDULED, "Pod: status.reason", "spec.resources", Retry.WAIT, "raise spec.resources if the node ran out of something; a new pod is on its way"),
     "NodeLost": Reason(SCHEDULED, "Pod: status.conditions[Ready]=False while status.conditions[ContainersReady]=True", "", Retry.WAIT, "repair the node, or wait: after five minutes Kubernetes makes another pod"),
     "WaitingForDrain": Reason(SCHEDULED, f"{_SCHEDULER}; own Pods with metadata.deletionTimestamp", "spec.serving.drainSeconds", Retry.WAIT, "wait until they have finished their requests"),

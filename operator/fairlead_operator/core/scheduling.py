@@ -9,6 +9,7 @@ from typing import Any, Final
 from fairlead_operator.core import names
 from fairlead_operator.core.moments import moment
 from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.refusal import where_to_look
 from fairlead_operator.core.seen import Accelerators, Problem
 from fairlead_operator.core.waiting import missing_claim
 
@@ -24,7 +25,11 @@ _REJECTED_FIELDS: Final = (
     ("RuntimeClass", "spec.placement.runtimeClassName"),
     ("PriorityClass", "spec.placement.priorityClassName"),
     ("PodSecurity", ""),
+    # A LimitRange: "maximum memory usage per Container is 1Gi, but limit is 16Gi".
+    ("usage per ", "spec.resources"),
 )
+#: What a quota asks for, and the spec has no field for.
+_NO_SUCH_FIELD: Final = re.compile(r"must specify .*?\b(?P<name>limits\.(?:cpu|ephemeral-storage))\b")
 
 
 @dataclass(frozen=True)
@@ -152,10 +157,17 @@ def why_no_pods(deployment: Manifest) -> Problem | None:
     if not condition or condition.get("status") != "True":
         return None
     text, since = str(condition.get("message") or ""), moment(condition.get("lastTransitionTime"))
+    said = f"no pod could be made: {text}"
+    if "failed calling webhook" in text:
+        # No fault of the spec however long it lasts, so that it has no time.
+        return Problem("PodRejected", said, "", where_to_look(text))
+    if limit := _NO_SUCH_FIELD.search(text):
+        instead = f"give the namespace a LimitRange with a default for it, or a quota without {limit['name']}"
+        return Problem("QuotaExceeded", said, "", instead, since)
     if "exceeded quota" in text or "must specify" in text:
-        return Problem("QuotaExceeded", f"no pod could be made: {text}", time=since)
+        return Problem("QuotaExceeded", said, time=since)
     field = next((field for word, field in _REJECTED_FIELDS if word in text), "spec.placement")
-    return Problem("PodRejected", f"no pod could be made: {text}", field, time=since)
+    return Problem("PodRejected", said, field, time=since)
 
 
 def is_overdue(deployment: Manifest) -> bool:

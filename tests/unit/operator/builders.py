@@ -286,8 +286,8 @@ def deployment(owner: ServiceBuilder, *conditions: Manifest) -> Manifest:
     return live
 
 
-def replica_failure(message: str) -> Manifest:
-    return _condition("ReplicaFailure", "True", 60, reason="FailedCreate", message=message)
+def replica_failure(message: str, seconds_ago: int = 60) -> Manifest:
+    return _condition("ReplicaFailure", "True", seconds_ago, reason="FailedCreate", message=message)
 
 
 def overdue() -> Manifest:

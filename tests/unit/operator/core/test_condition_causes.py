@@ -35,6 +35,7 @@ NO_SECRET = event(
 )
 NO_MODEL = event("Failed", 'Failed to pull image "example.test/mistral:7b": not found', count=3, seconds_ago=60)
 NO_SANDBOX = event("FailedCreatePodSandBox", 'no runtime for "nvidia" is configured', count=3, seconds_ago=60)
+AWAY = 'Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: Post "https://policy.tools.svc:443/check?timeout=10s": dial tcp 10.0.0.9:443: connect: connection refused'
 
 
 def _events(*each: PodEvent) -> dict[str, object]:
@@ -118,29 +119,38 @@ def test_cause(kind: str, asked: ServiceBuilder, pod: PodBuilder, more: dict[str
 
 
 @pytest.mark.parametrize(
-    ("refusal", "expected"),
+    ("refusal", "expected", "remedy"),
     [
-        pytest.param(
-            'pods "mistral-x" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=1',
-            "False/QuotaExceeded",
-            id="quota",
-        ),
-        pytest.param(
-            'pods "mistral-x" is forbidden: violates PodSecurity "restricted:latest"',
-            "False/PodRejected",
-            id="Pod Security",
-        ),
-        pytest.param(
-            'pods "mistral-x" is forbidden: pod rejected: RuntimeClass "nvidia" not found',
-            "False/PodRejected",
-            id="runtime class",
-        ),
+        pytest.param("exceeded quota: gpus, requested: requests.nvidia.com/gpu=1", "QuotaExceeded", "raise the namespace's quota, or ask for less in spec.resources or spec.replicas", id="quota"),
+        pytest.param("failed quota: all: must specify limits.cpu for: engine", "QuotaExceeded", "give the namespace a LimitRange with a default for it, or a quota without limits.cpu", id="a quota for what no field can say"),
+        pytest.param("failed quota: all: must specify requests.ephemeral-storage for: engine", "QuotaExceeded", "raise the namespace's quota, or ask for less in spec.resources or spec.replicas", id="a quota for what a field can say"),
+        pytest.param('violates PodSecurity "restricted:latest"', "PodRejected", "change what the message names, or the policy that refuses it", id="Pod Security"),
+        pytest.param('pod rejected: RuntimeClass "nvidia" not found', "PodRejected", "change what the message names, or the policy that refuses it (spec.placement.runtimeClassName)", id="runtime class"),
+        pytest.param("maximum memory usage per Container is 1Gi, but limit is 16Gi", "PodRejected", "change what the message names, or the policy that refuses it (spec.resources)", id="a LimitRange"),
+        pytest.param("node selector conflicts with the namespace's", "PodRejected", "change what the message names, or the policy that refuses it (spec.placement)", id="somebody's policy"),
+        pytest.param(AWAY, "PodRejected", "repair what serves that webhook, or have its configuration leave this namespace out; it is tried again by itself", id="a webhook that nobody serves"),
+    ],
+)  # fmt: skip
+def test_pods_that_cannot_be_made(refusal: str, expected: str, remedy: str) -> None:
+    text = f'pods "mistral-x" is forbidden: {refusal}'
+
+    told = conditions(observed(service(), children=(deployment(service(), replica_failure(text)),)))["Scheduled"]
+
+    assert (told.status, told.reason) == ("False", expected)
+    assert told.message == f"no pod could be made: {text}; {remedy}"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "stalls"),
+    [
+        pytest.param('violates PodSecurity "restricted:latest"', True, id="a policy stays as it is"),
+        pytest.param(AWAY, False, id="a webhook that nobody serves is no fault of the spec"),
     ],
 )
-def test_pods_that_cannot_be_made(refusal: str, expected: str) -> None:
-    live = deployment(service(), replica_failure(refusal))
+def test_pods_that_could_not_be_made_for_minutes(refusal: str, stalls: bool) -> None:  # noqa: FBT001
+    live = deployment(service(), replica_failure(refusal, seconds_ago=301))
 
-    assert stated(service(), children=(live,))["Scheduled"] == expected
+    assert ("Stalled" in stated(service(), children=(live,))) == stalls
 
 
 FIVE_MINUTES = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}  # fmt: skip
