@@ -20,7 +20,7 @@ MEANS: Final[Mapping[str, str]] = {
     "PodRejected": "Admission refuses the pod, or a node cannot make its sandbox: a policy, a RuntimeClass, a PriorityClass.",
     "Evicted": "The kubelet gave up a running pod, most often because its node ran out of disk or memory.",
     "NodeLost": "The node of a pod stopped answering. Its replica is not counted on; what it was answering is lost. A pod that tolerates `node.kubernetes.io/unreachable` without end is never replaced by itself: the message says so.",
-    "WaitingForDrain": "A new pod waits for accelerators that stopping pods of the same service still hold while they finish their requests.",
+    "WaitingForDrain": "A new pod waits for accelerators that stopping pods of the same service still hold while they finish their requests, or that the scheduler takes away from pods of lower priority for it.",
     "Unschedulable": "The scheduler finds no node for a reason other than accelerators: labels, taints, processor, memory.",
     "ModelNotFound": "The repository, the folder on the claim or the image does not exist.",
     "Unauthorized": "The hub or the registry refuses the credentials, or there are none and the model is gated.",

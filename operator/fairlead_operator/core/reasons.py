@@ -65,7 +65,7 @@ REASONS: Final[dict[str, Reason]] = {
     "PodRejected": Reason(SCHEDULED, f"{_DEPLOYMENT}; {_EVENT}: FailedCreatePodSandBox", "", Retry.USER, "change what the message names, or the policy that refuses it"),
     "Evicted": Reason(SCHEDULED, "Pod: status.reason", "spec.resources", Retry.WAIT, "raise spec.resources if the node ran out of something; a new pod is on its way"),
     "NodeLost": Reason(SCHEDULED, "Pod: status.conditions[Ready]=False while status.conditions[ContainersReady]=True", "", Retry.WAIT, "repair the node, or wait: after five minutes Kubernetes makes another pod"),
-    "WaitingForDrain": Reason(SCHEDULED, f"{_SCHEDULER}; own Pods with metadata.deletionTimestamp", "spec.serving.drainSeconds", Retry.WAIT, "wait until they have finished their requests"),
+    "WaitingForDrain": Reason(SCHEDULED, f"{_SCHEDULER}; own Pods with metadata.deletionTimestamp; Pod: status.nominatedNodeName", "spec.serving.drainSeconds", Retry.WAIT, "wait until they have finished their requests"),
     "Unschedulable": Reason(SCHEDULED, _SCHEDULER, "spec.placement", Retry.WAIT, "change spec.placement or spec.resources, or add a node that fits"),
     # ModelAvailable
     "ModelNotFound": Reason(MODEL, f"{_RECORD}; {_WAITING}: ErrImagePull of the model", "spec.model.uri", Retry.USER, "correct spec.model.uri"),

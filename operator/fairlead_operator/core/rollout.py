@@ -179,7 +179,8 @@ def _failure(seen: Observed, pinned: Pinned, due: datetime | None) -> Failure | 
         return Failure("RolloutBlocked", "no new pod became Ready in time", pinned.attempt)
     if cause.code == "Queued" and _queue(pinned.wanted) == _queue(pinned.former or pinned.wanted):
         return None  # the former revision's pods would stand at the end of the same queue
-    if hopeless is None and cause in _crowded(seen) and any(pod.ready for pod in seen.current) and not _old(seen):
+    lacks_room = cause.code == "WaitingForDrain" or cause in _crowded(seen)
+    if hopeless is None and lacks_room and any(pod.ready for pod in seen.current) and not _old(seen):
         return None  # it serves where it found room, and there is nothing better to go back to
     return Failure(cause.code, cause.message.strip().rstrip(".;")[:_KEPT], pinned.attempt)
 

@@ -70,6 +70,15 @@ def why_unscheduled(
     since = moment(condition.get("lastTransitionTime"))
     if condition.get("reason") == "SchedulingGated":
         return _queued(pod, since)
+    if (node := pod["status"].get("nominatedNodeName")) and "Insufficient" in text:
+        return Problem(
+            "WaitingForDrain",
+            f"pods of lower priority are leaving node {node} for pod {name}",
+            "spec.placement.priorityClassName",
+            "wait until they are gone",
+            since,
+            pod=name,
+        )
     if claim := _MISSING_CLAIM.search(text):
         return replace(missing_claim(pod, claim["name"], text), time=since)
     if "unbound immediate PersistentVolumeClaims" in text:

@@ -240,6 +240,20 @@ def test_own_stopping_pods_that_hold_the_accelerators() -> None:
     assert stated(service(), unscheduled(GPU), ready().deleting())["Scheduled"] == "False/WaitingForDrain"
 
 
+def test_pods_of_lower_priority_that_leave_are_waited_for() -> None:
+    pod = unscheduled(GPU).of(service())
+    pod["status"]["nominatedNodeName"] = "node-1"
+
+    told = conditions(observed(service(), pod))
+
+    assert (told["Scheduled"].status, told["Scheduled"].reason) == ("False", "WaitingForDrain")
+    assert (
+        told["Scheduled"].message
+        == "pods of lower priority are leaving node node-1 for pod mistral-0; wait until they are gone"
+    )
+    assert "Stalled" not in told
+
+
 @pytest.mark.parametrize(
     ("seconds", "reason", "remedy"),
     [

@@ -55,6 +55,11 @@ def waits(seconds: int, message: str = FULL, reason: str = "Unschedulable") -> P
     return pod
 
 
+def nominated(pod: Manifest) -> Manifest:
+    """The scheduler has pods of lower priority leave a node for it."""
+    return {**pod, "status": {**pod["status"], "nominatedNodeName": "node-1"}}
+
+
 def live(asked: ServiceBuilder, *conditions: Manifest, replaces: str = "") -> Manifest:
     """The Deployment as it is; `replaces`: one by one, for that reason."""
     made = deployment(asked, *conditions)
@@ -100,6 +105,7 @@ def new(index: int, pod: PodBuilder, asked: ServiceBuilder = WANTED) -> Manifest
         pytest.param(asks(), live(FORMER, replaces="the last one found no room"), [old(0), old(1)], True, id="another rollout's strategy is not this one's"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(59))], True, id="no room yet"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(60))], False, id="no room for a minute"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), nominated(new(0, waits(900)))], True, id="the scheduler makes room by itself"),
         pytest.param(asks(surgeWaitSeconds=5), live(WANTED), [old(0), old(1), new(0, waits(5))], False, id="no room for as long as it may take"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(900, "held", "SchedulingGated"))], False, id="a queue does not let it in"),
         pytest.param(asks(), live(WANTED, replica_failure('pods "x" is forbidden: exceeded quota: gpus')), [old(0), old(1)], False, id="the quota does not let it be made"),
@@ -193,6 +199,7 @@ FAILS = crashed(TOO_SMALL, times=2)
         pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, crashed(exit_code=137, times=9).placed(1860))], "EngineDied", False, id="until the deadline"),
         pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, starting().placed(1860))], "RolloutBlocked", False, id="a deadline without a cause"),
         pytest.param(asks(), live(WANTED, overdue(), replaces="full"), [new(0, ready()), new(1, waits(9000).aged(9000))], "", False, id="it serves where it found room: the former one would find no more"),
+        pytest.param(asks(), live(WANTED, overdue(), replaces="full"), [new(0, ready()), nominated(new(1, waits(9000).aged(9000)))], "", False, id="the same while the scheduler makes room"),
         pytest.param(asks(), live(WANTED, overdue(), replaces="full"), [old(0), new(0, ready()), new(1, waits(9000).aged(9000))], "InsufficientAccelerators", True, id="a former pod has what it lacks"),
         pytest.param(asks(), live(FORMER, overdue()), [old(0), old(1)], "", False, id="the deadline of the rollout before"),
         pytest.param(asks(), live(WANTED), [new(0, ready()), new(1, ready())], "", False, id="all is well"),
