@@ -220,6 +220,38 @@ def test_hold_or_restore(
     assert decided.target.template == (FORMER if restored else WANTED).revision.template
 
 
+NO_SECRET = 'MountVolume.SetUp failed for volume "api-keys" : secret "keys" not found'
+NO_DISK = 'MountVolume.MountDevice failed for volume "model" : rpc error: code = Internal desc = no such device'
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "code"),
+    [
+        pytest.param(asks().spec("serving", apiKeySecretRef={"name": "keys", "key": "all"}), NO_SECRET, "SecretNotFound", id="a Secret"),
+        pytest.param(asks().model("pvc://models/a"), NO_DISK, "VolumeNotFound", id="a volume"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("seconds", "restored"), [(15, False), (299, False), (300, True)])
+def test_what_comes_a_little_later_than_the_pod_that_misses_it_takes_nothing_back(
+    asked: ServiceBuilder,
+    said: str,
+    code: str,
+    seconds: int,
+    restored: bool,  # noqa: FBT001
+) -> None:
+    pods = new(0, waiting("ContainerCreating").placed(seconds), asked), old(0)
+    children = live(asked, replaces="full"), *history(asked)
+
+    of = observe(
+        snapshot(asked, *pods, children=children, events=(event("FailedMount", said, count=5),)), asked.outcome
+    )
+
+    decided = rollout(of)
+    assert (decided.failure.code if decided.failure else "") == (code if restored else "")
+    assert decided.restored == restored
+    assert conditions(of)["Stalled"].reason == ("RolloutBlocked" if restored else code), "it is told at once"
+
+
 def test_a_second_crash_that_is_the_first_of_its_cause_takes_nothing_back() -> None:
     asked = asks()
     first = look(asked, live(WANTED, replaces="full"), old(0), new(0, crashed(exit_code=137, seconds_ago=300)))
