@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from fairlead_operator.core import names
+from fairlead_operator.core.beside import why_another_container_waits
 from fairlead_operator.core.causes import remedied
 from fairlead_operator.core.ended import last_end
 from fairlead_operator.core.moments import moment
@@ -150,7 +151,8 @@ def _problem(pod: Manifest, container: Mapping[str, Any], events: Sequence[PodEv
     if not pod["spec"].get("nodeName"):
         return why_unscheduled(pod, accelerator, count, None, Draining(draining))
     waiting = [] if container.get("started") else why_waiting(pod, container, events)
-    return next(iter(waiting), None) or node_lost(pod) or last_end(container, pod["metadata"]["name"], events)
+    end = last_end(container, pod["metadata"]["name"], events)
+    return next(iter(waiting), None) or node_lost(pod) or end or why_another_container_waits(pod)
 
 
 def _failure(problem: Problem) -> Failure:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fairlead_operator.core import names
 from fairlead_operator.core.autoscale import configured
+from fairlead_operator.core.beside import why_another_container_waits
 from fairlead_operator.core.causes import PERSISTS, due_at
 from fairlead_operator.core.ended import last_end
 from fairlead_operator.core.giving_up import attempt, given_up, keeps_former
@@ -122,6 +123,8 @@ def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem
             problems += why_waiting(pod, container, events)
         problems += [lost] if scheduled and (lost := node_lost(pod)) else []
         problems += [end] if end else []
+        if scheduled and not problems:
+            problems += [beside] if (beside := why_another_container_waits(pod)) else []
     created = moment(metadata["creationTimestamp"])
     assert created is not None
     pod_template = hash_of(pod)

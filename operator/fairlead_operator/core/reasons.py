@@ -96,7 +96,7 @@ REASONS: Final[dict[str, Reason]] = {
     "StartTimeout": Reason(ENGINE, f"{_RECORD}; {_EVENT}: Killing after a failed startup probe", "spec.engine.startTimeoutSeconds", Retry.USER, "raise spec.engine.startTimeoutSeconds"),
     "PortInUse": Reason(ENGINE, _RECORD, "spec.engine.extraArgs", Retry.USER, "remove the argument or variable that takes the port"),
     "BadChatTemplate": Reason(ENGINE, _RECORD, "spec.engine.extraArgs", Retry.USER, "correct --chat-template in spec.engine.extraArgs"),
-    "UnknownFailure": Reason(ENGINE, "Pod: terminated.message without a record", "", Retry.RESTART, "read the log of the pod's previous run (kubectl logs --previous)"),
+    "UnknownFailure": Reason(ENGINE, "Pod: terminated.message without a record; state.waiting of a container that somebody added", "", Retry.RESTART, "read the log of the pod's previous run (kubectl logs --previous)"),
     # UpToDate
     "RollingOut": Reason(UP_TO_DATE, "Pods: label fairlead.dev/template", "", Retry.WAIT, "wait for the new pods to be Ready"),
     "MixedRevisions": Reason(UP_TO_DATE, "/state of the Pods: model.revision", "spec.model.revision", Retry.USER, "delete the pods that serve another commit, they come back with the pinned one; or name a commit in spec.model.revision"),

@@ -7,9 +7,11 @@ import pytest
 from fairlead_operator.core import names
 from fairlead_operator.core.conditions import conditions
 from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.observe import observe
 from fairlead_operator.core.refusal import Refusal
 from fairlead_operator.core.scheduling import evicted
-from fairlead_operator.core.seen import PodEvent
+from fairlead_operator.core.seen import Observed, PodEvent
+from fairlead_operator.core.status import build_status
 from unit.operator.builders import (
     NOW,
     PodBuilder,
@@ -23,6 +25,7 @@ from unit.operator.builders import (
     record,
     replica_failure,
     service,
+    snapshot,
     starting,
     unscheduled,
     waiting,
@@ -180,6 +183,74 @@ def test_who_replaces_a_pod_whose_node_is_lost(tolerations: list[Manifest], stay
     assert message.endswith("kubectl delete pod mistral-0 --force") == stays
     assert ("after five minutes Kubernetes makes another pod" in message) == (not stays)
     assert ("spec.placement.tolerations" in message) == stays
+
+
+def other(name: str, reason: str, message: str = "", exit_code: int = 0) -> Manifest:
+    """A container that somebody added, and that waits."""
+    last = {"lastState": {"terminated": {"exitCode": exit_code, "reason": "Error"}}} if exit_code else {}
+    return {
+        "name": name,
+        "restartCount": 9,
+        "state": {"waiting": {"reason": reason, "message": message}},
+        **last,
+    }
+
+
+LOOPS = other("proxy", "CrashLoopBackOff", "back-off 2m40s restarting failed container", 2)
+
+
+@pytest.mark.parametrize(
+    ("pod", "where", "containers", "message"),
+    [
+        pytest.param(waiting("PodInitializing"), "initContainerStatuses", [other("vault", "CrashLoopBackOff", "back-off 5m0s", 1)], "container vault of pod mistral-0, which is not the engine's, ends again and again, with exit code 1; read its log, kubectl logs mistral-0 -c vault; it is started again by itself", id="the engine waits for an init container"),
+        pytest.param(starting(), "containerStatuses", [LOOPS], "container proxy of pod mistral-0, which is not the engine's, ends again and again, with exit code 2; read its log, kubectl logs mistral-0 -c proxy; it is started again by itself", id="a container beside the engine"),
+        pytest.param(starting(), "containerStatuses", [other("proxy", "ErrImagePull", "proxy:1: not found")], "container proxy of pod mistral-0, which is not the engine's, cannot start: proxy:1: not found; correct what the message names where that container is added", id="its image"),
+        pytest.param(starting(), "containerStatuses", [other("proxy", "CreateContainerConfigError", 'configmap "mesh" not found')], "container proxy of pod mistral-0, which is not the engine's, cannot start: configmap \"mesh\" not found; correct what the message names where that container is added", id="its configuration"),
+        pytest.param(starting(), "containerStatuses", [other("proxy", "ContainerCreating")], "no engine of this spec has failed", id="it is on its way"),
+        pytest.param(ready(), "containerStatuses", [LOOPS], "no engine of this spec has failed", id="the pod is Ready again"),
+        pytest.param(starting().deleting(), "containerStatuses", [LOOPS], "no engine of this spec has failed", id="the pod is on its way out"),
+        pytest.param(crashed(KV), "containerStatuses", [LOOPS], "4096 tokens need 2 GiB, 1.5 GiB are there; set spec.engine.maxModelLen to 3072", id="the engine itself fails"),
+    ],
+)  # fmt: skip
+def test_a_container_that_somebody_added_and_that_does_not_run(
+    pod: PodBuilder, where: str, containers: list[Manifest], message: str
+) -> None:
+    made = pod.of(service())
+    made["status"].setdefault(where, []).extend(containers)
+
+    assert conditions(observed(service(), made))["EngineHealthy"].message == message
+
+
+def test_a_container_that_somebody_added_is_no_failure_of_the_engine_however_often_it_ends() -> None:
+    made = starting().placed(7200).of(service())
+    made["status"]["containerStatuses"].append(LOOPS)
+
+    at = snapshot(service(), made)
+    status = build_status(at, service().outcome, observe(at, service().outcome))
+
+    told = {condition["type"]: condition["reason"] for condition in status["conditions"]}
+    assert (told["Ready"], told["EngineHealthy"], told["Scheduled"]) == ("UnknownFailure", "UnknownFailure", "AllScheduled")  # fmt: skip
+    assert "Stalled" not in told
+    assert "lastFailure" not in status
+
+
+def test_a_node_that_cannot_set_the_pod_up_is_told_and_stalls_nothing() -> None:
+    def look(sandbox: str) -> Observed:
+        said = (
+            f'Failed to create pod sandbox: failed to setup network for sandbox "{sandbox * 8}": no IP addresses left'
+        )
+        pod = waiting("ContainerCreating").placed(3600)
+        return observed(service(), pod, events=(event("FailedCreatePodSandBox", said, count=50),))
+
+    told = conditions(look("0123abcd"))
+
+    assert told["Scheduled"].reason == "PodRejected"
+    assert told["Scheduled"].message == (
+        "the node cannot set up pod mistral-0: Failed to create pod sandbox: failed to setup network for sandbox: no IP addresses left; "
+        "look at the node's network plugin and container runtime; it is tried again by itself"
+    )
+    assert "Stalled" not in told
+    assert conditions(look("4567cdef")) == told, "another try is no news"
 
 
 def test_an_evicted_pod_is_told_until_another_has_a_node() -> None:

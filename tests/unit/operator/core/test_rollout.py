@@ -60,6 +60,18 @@ def nominated(pod: Manifest) -> Manifest:
     return {**pod, "status": {**pod["status"], "nominatedNodeName": "node-1"}}
 
 
+def beside_what_fails(pod: Manifest) -> Manifest:
+    """Somebody added a container to it that ends again and again."""
+    ended = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    proxy = {
+        "name": "proxy",
+        "restartCount": 9,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": ended,
+    }
+    return {**pod, "status": {**pod["status"], "containerStatuses": [*pod["status"]["containerStatuses"], proxy]}}
+
+
 def live(asked: ServiceBuilder, *conditions: Manifest, replaces: str = "") -> Manifest:
     """The Deployment as it is; `replaces`: one by one, for that reason."""
     made = deployment(asked, *conditions)
@@ -196,6 +208,7 @@ FAILS = crashed(TOO_SMALL, times=2)
         pytest.param(asks(onFailure="Hold"), live(WANTED, replaces="full"), [old(0), new(0, FAILS)], "KVCacheTooSmall", False, id="unless it is to hold"),
         pytest.param(asks(), live(WANTED, replaces="full"), [new(0, FAILS)], "KVCacheTooSmall", True, id="even when no old pod is left"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, crashed(exit_code=137, times=4))], "", False, id="what a restart may cure is waited for"),
+        pytest.param(asks(), live(WANTED, replaces="full"), [old(0), beside_what_fails(new(0, starting()))], "", False, id="so is what somebody added to the pod"),
         pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, crashed(exit_code=137, times=9).placed(1860))], "EngineDied", False, id="until the deadline"),
         pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, starting().placed(1860))], "RolloutBlocked", False, id="a deadline without a cause"),
         pytest.param(asks(), live(WANTED, overdue(), replaces="full"), [new(0, ready()), new(1, waits(9000).aged(9000))], "", False, id="it serves where it found room: the former one would find no more"),
