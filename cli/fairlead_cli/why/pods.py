@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from fairlead_operator.core import names
+from fairlead_operator.core.beside import why_another_container_waits
 from fairlead_operator.core.causes import remedied
 from fairlead_operator.core.ended import last_end
 from fairlead_operator.core.moments import moment
@@ -67,14 +68,13 @@ def replicas(
     if pods is None:
         found = [_from_status(state, template) for state in told.values()]
     else:
-        finished = {"Failed", "Succeeded"}
         draining = sum(1 for pod in pods if pod["metadata"].get("deletionTimestamp"))
         found = [
             _from_pod(
                 pod, told.get(pod["metadata"]["name"], {}), events.get(pod["metadata"]["uid"], ()), template, draining
             )
             for pod in pods
-            if (pod.get("status") or {}).get("phase") not in finished
+            if (pod.get("status") or {}).get("phase") not in names.FINISHED
         ]
     return tuple(sorted(found, key=_weight))
 
@@ -151,7 +151,8 @@ def _problem(pod: Manifest, container: Mapping[str, Any], events: Sequence[PodEv
     if not pod["spec"].get("nodeName"):
         return why_unscheduled(pod, accelerator, count, None, Draining(draining))
     waiting = [] if container.get("started") else why_waiting(pod, container, events)
-    return next(iter(waiting), None) or node_lost(pod) or last_end(container, pod["metadata"]["name"], events)
+    end = last_end(container, pod["metadata"]["name"], events)
+    return next(iter(waiting), None) or node_lost(pod) or end or why_another_container_waits(pod)
 
 
 def _failure(problem: Problem) -> Failure:

@@ -18,7 +18,7 @@ from fairlead_operator.controller.outcomes import ApiError, LostLeaseError
 from fairlead_operator.controller.store import Key, Store, place, uid, version
 from fairlead_operator.core.autoscale import Outlook, Progress, Replica, configured, decide
 from fairlead_operator.core.load import Load
-from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.names import FINISHED, Manifest
 from fairlead_operator.core.scheduling import condition_of
 
 log = logging.getLogger(__name__)
@@ -121,5 +121,5 @@ def _is_to_be_scaled(service: Manifest) -> bool:
 
 
 def _is_there(pod: Manifest) -> bool:
-    finished = (pod.get("status") or {}).get("phase") in {"Failed", "Succeeded"}
+    finished = (pod.get("status") or {}).get("phase") in FINISHED
     return not finished and not pod["metadata"].get("deletionTimestamp")

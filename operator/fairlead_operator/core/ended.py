@@ -16,6 +16,8 @@ _TAIL: Final = 6
 _TAIL_CHARACTERS: Final = 800
 #: Ends with exit code 0 that are too many to be somebody's wish.
 OFTEN: Final = 3
+#: Exit code and reason that containerd gives a container of which it knows no end, as after the node was started anew.
+_LOST: Final = (255, "Unknown")
 
 #: Code, message, field and remedy of a failure; "" for the reason's own.
 Cause = tuple[str, str, str, str]
@@ -101,13 +103,14 @@ def _failed_probe(terminated: Mapping[str, Any], events: Sequence[PodEvent]) -> 
 def _killed(exit_code: int, text: str, terminated: Mapping[str, Any], events: Sequence[PodEvent]) -> Cause:
     if cause := _failed_probe(terminated, events):
         return cause
-    number = exit_code - 128
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        name = f"signal {number}"
     tail = f"; last lines: {_tail(text)}" if text.strip() else ""
-    return "EngineDied", f"the container was killed by {name}{tail}", "", ""
+    try:
+        end = f"the container was killed by {signal.Signals(exit_code - 128).name}"
+    except ValueError:
+        end = f"the container ended with exit code {exit_code}"
+    if (exit_code, terminated.get("reason")) == _LOST:
+        end = "the node or its container runtime was restarted and lost the container"
+    return "EngineDied", f"{end}{tail}", "", ""
 
 
 def _remedy(failure: Failure) -> str:

@@ -31,6 +31,8 @@ CHILDREN: Final = f"{MANAGED_BY}=fairlead"
 RETRY: Final = f"{GROUP}/retry"
 #: On an InferenceService, with the value true: what the plan says cannot fit is started nevertheless. The runtime names it too.
 SKIP_PLAN: Final = config.SKIP_PLAN
+#: Phases of a pod that runs no more, and never will.
+FINISHED: Final = frozenset({"Failed", "Succeeded"})
 #: Read by Kueue on a Deployment, which it copies to its pods, and on pods; https://kueue.sigs.k8s.io/docs/tasks/run/deployment/
 QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from fairlead_operator.core import names
 from fairlead_operator.core.autoscale import configured
-from fairlead_operator.core.causes import due_at
+from fairlead_operator.core.beside import why_another_container_waits
+from fairlead_operator.core.causes import PERSISTS, due_at
 from fairlead_operator.core.ended import last_end
 from fairlead_operator.core.giving_up import attempt, given_up, keeps_former
 from fairlead_operator.core.moments import moment
@@ -58,12 +59,13 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
     def problem_without_node(pod: Manifest) -> Problem | None:
         return why_unscheduled(pod, accelerator, accelerators, snapshot.accelerators, leaving)
 
-    running = [pod for pod in snapshot.pods if pod.get("status", {}).get("phase") not in {"Failed", "Succeeded"}]
+    running = [pod for pod in snapshot.pods if pod.get("status", {}).get("phase") not in names.FINISHED]
     pods = tuple(_view(pod, snapshot, template, problem_without_node(pod)) for pod in running)
     workload = [problem for problem in [why_no_pods(deployment) if deployment else None] if problem]
     wanted = resolved.replicas if resolved else _live_replicas(deployment)
     if sum(1 for pod in pods if pod.scheduled and not pod.deleting) < wanted:
-        workload += [problem for pod in snapshot.pods if hash_of(pod) == template and (problem := evicted(pod))]
+        gone = [problem for pod in snapshot.pods if hash_of(pod) == template and (problem := evicted(pod))]
+        workload += [problem for problem in gone if _leaves_a_gap(problem, pods, snapshot.now)]
     spec = service.get("spec") or {}
     former = keeps_former(snapshot.replica_sets, deployment, template)
     key_wanted = bool({"apiKey", "apiKeySecretRef"} & (spec.get("serving") or {}).keys())
@@ -121,6 +123,8 @@ def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem
             problems += why_waiting(pod, container, events)
         problems += [lost] if scheduled and (lost := node_lost(pod)) else []
         problems += [end] if end else []
+        if scheduled and not problems:
+            problems += [beside] if (beside := why_another_container_waits(pod)) else []
     created = moment(metadata["creationTimestamp"])
     assert created is not None
     pod_template = hash_of(pod)
@@ -147,6 +151,14 @@ def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem
         commit=_commit(state),
         raw=pod,
     )
+
+
+def _leaves_a_gap(gone: Problem, pods: Sequence[PodView], now: datetime) -> bool:
+    """Whether the pod that was given up may be why one is missing: such pods are kept for days, and others have come since."""
+    if gone.time is None:
+        return True
+    succeeded = any(pod.current and pod.scheduled and pod.created >= gone.time for pod in pods)
+    return not succeeded and now - gone.time < PERSISTS
 
 
 def _unguarded(pods: Sequence[PodView], deployment: Manifest | None, *, key_wanted: bool) -> tuple[str, ...]:
@@ -181,6 +193,7 @@ def _recheck_at(
     """When time alone changes what is to be said."""
     problems = [*workload, *(problem for pod in pods if pod.current for problem in pod.problems)]
     ends = [due for problem in problems if (due := due_at(problem)) and due > now]
+    ends += [problem.time + PERSISTS for problem in workload if problem.code == "Evicted" and problem.time]
     ends += [
         pod.ready_since + timedelta(seconds=FLAPPING_SECONDS)
         for pod in pods

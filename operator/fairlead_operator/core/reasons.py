@@ -62,10 +62,10 @@ REASONS: Final[dict[str, Reason]] = {
     "InsufficientAccelerators": Reason(SCHEDULED, f"{_SCHEDULER}; Nodes: status.allocatable, less what Pods on them request", "spec.parallelism", Retry.WAIT, "add or free accelerators, or ask for fewer by spec.replicas or spec.parallelism"),
     "Queued": Reason(SCHEDULED, "Pod: status.conditions[PodScheduled].reason=SchedulingGated", "", Retry.WAIT, "wait for the queue that holds the pod, or raise its quota"),
     "QuotaExceeded": Reason(SCHEDULED, _DEPLOYMENT, "spec.resources", Retry.WAIT, "raise the namespace's quota, or ask for less in spec.resources or spec.replicas"),
-    "PodRejected": Reason(SCHEDULED, f"{_DEPLOYMENT}; {_EVENT}: FailedCreatePodSandBox", "spec.placement", Retry.USER, "change what the message names, or the policy that refuses it"),
+    "PodRejected": Reason(SCHEDULED, f"{_DEPLOYMENT}; {_EVENT}: FailedCreatePodSandBox", "", Retry.USER, "change what the message names, or the policy that refuses it"),
     "Evicted": Reason(SCHEDULED, "Pod: status.reason", "spec.resources", Retry.WAIT, "raise spec.resources if the node ran out of something; a new pod is on its way"),
     "NodeLost": Reason(SCHEDULED, "Pod: status.conditions[Ready]=False while status.conditions[ContainersReady]=True", "", Retry.WAIT, "repair the node, or wait: after five minutes Kubernetes makes another pod"),
-    "WaitingForDrain": Reason(SCHEDULED, f"{_SCHEDULER}; own Pods with metadata.deletionTimestamp", "spec.serving.drainSeconds", Retry.WAIT, "wait until they have finished their requests"),
+    "WaitingForDrain": Reason(SCHEDULED, f"{_SCHEDULER}; own Pods with metadata.deletionTimestamp; Pod: status.nominatedNodeName", "spec.serving.drainSeconds", Retry.WAIT, "wait until they have finished their requests"),
     "Unschedulable": Reason(SCHEDULED, _SCHEDULER, "spec.placement", Retry.WAIT, "change spec.placement or spec.resources, or add a node that fits"),
     # ModelAvailable
     "ModelNotFound": Reason(MODEL, f"{_RECORD}; {_WAITING}: ErrImagePull of the model", "spec.model.uri", Retry.USER, "correct spec.model.uri"),
@@ -96,7 +96,7 @@ REASONS: Final[dict[str, Reason]] = {
     "StartTimeout": Reason(ENGINE, f"{_RECORD}; {_EVENT}: Killing after a failed startup probe", "spec.engine.startTimeoutSeconds", Retry.USER, "raise spec.engine.startTimeoutSeconds"),
     "PortInUse": Reason(ENGINE, _RECORD, "spec.engine.extraArgs", Retry.USER, "remove the argument or variable that takes the port"),
     "BadChatTemplate": Reason(ENGINE, _RECORD, "spec.engine.extraArgs", Retry.USER, "correct --chat-template in spec.engine.extraArgs"),
-    "UnknownFailure": Reason(ENGINE, "Pod: terminated.message without a record", "", Retry.RESTART, "read the log of the pod's previous run (kubectl logs --previous)"),
+    "UnknownFailure": Reason(ENGINE, "Pod: terminated.message without a record; state.waiting of a container that somebody added", "", Retry.RESTART, "read the log of the pod's previous run (kubectl logs --previous)"),
     # UpToDate
     "RollingOut": Reason(UP_TO_DATE, "Pods: label fairlead.dev/template", "", Retry.WAIT, "wait for the new pods to be Ready"),
     "MixedRevisions": Reason(UP_TO_DATE, "/state of the Pods: model.revision", "spec.model.revision", Retry.USER, "delete the pods that serve another commit, they come back with the pinned one; or name a commit in spec.model.revision"),

@@ -64,5 +64,10 @@ def is_told(service: Mapping[str, Any]) -> bool:
 
 def told(found: Refusal) -> str:
     """What fails, why, and where to look."""
-    remedy = next((remedy for words, remedy in _REMEDIES if words.search(found.words)), REASONS[WRITE_FAILED].remedy)
-    return f"each try to {found.request} fails: {found.words.rstrip('.;')}; {remedy}; it is tried again by itself"
+    return f"each try to {found.request} fails: {found.words.rstrip('.;')}; {where_to_look(found.words)}"
+
+
+def where_to_look(words: str) -> str:
+    """What to do after such words of the API server."""
+    where = next((remedy for pattern, remedy in _REMEDIES if pattern.search(words)), REASONS[WRITE_FAILED].remedy)
+    return f"{where}; it is tried again by itself"

@@ -14,7 +14,7 @@ from typing import Final
 from fairlead_operator.api.rollout import DEFAULT_SURGE_WAIT_SECONDS, OnFailure, Strategy
 from fairlead_operator.api.rollout import Rollout as Asked
 from fairlead_operator.core import names
-from fairlead_operator.core.causes import first, insists, problems
+from fairlead_operator.core.causes import PERSISTS, first, insists, problems
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.revisions import Failure, Pinned, Revision, Rollout, hash_of
 from fairlead_operator.core.scheduling import draining
@@ -24,6 +24,8 @@ from fairlead_operator.core.seen import Observed, Problem
 _CROWDED: Final = re.compile(
     r"Insufficient |Too many pods|free ports|anti-affinity|topology spread|max volume count|ReadWriteOncePod|Multi-Attach error"
 )
+#: What pods miss that others make, and not the pods' template.
+_APPLIED_BESIDE: Final = frozenset({"SecretNotFound", "VolumeNotFound"})
 #: Characters of a cause that are kept in an annotation.
 _KEPT: Final = 1024
 
@@ -171,7 +173,9 @@ def _failure(seen: Observed, pinned: Pinned, due: datetime | None) -> Failure | 
     """Why the new pods do not become Ready, once waiting is of no use. `due`: until then no deadline of theirs has passed."""
     if _runs(seen) != seen.template:
         return None
-    hopeless = first(problem for problem in problems(seen) if insists(seen, problem))
+    hopeless = first(
+        problem for problem in problems(seen) if insists(seen, problem) and not _may_be_applied_yet(seen, problem)
+    )
     if hopeless is None and not (seen.overdue and seen.settled and (due is None or due <= seen.now)):
         return None
     cause = hopeless or first(problems(seen))
@@ -179,9 +183,18 @@ def _failure(seen: Observed, pinned: Pinned, due: datetime | None) -> Failure | 
         return Failure("RolloutBlocked", "no new pod became Ready in time", pinned.attempt)
     if cause.code == "Queued" and _queue(pinned.wanted) == _queue(pinned.former or pinned.wanted):
         return None  # the former revision's pods would stand at the end of the same queue
-    if hopeless is None and cause in _crowded(seen) and any(pod.ready for pod in seen.current) and not _old(seen):
+    lacks_room = cause.code == "WaitingForDrain" or cause in _crowded(seen)
+    if hopeless is None and lacks_room and any(pod.ready for pod in seen.current) and not _old(seen):
         return None  # it serves where it found room, and there is nothing better to go back to
     return Failure(cause.code, cause.message.strip().rstrip(".;")[:_KEPT], pinned.attempt)
+
+
+def _may_be_applied_yet(seen: Observed, problem: Problem) -> bool:
+    """What a pod misses may come a little later than the pod, and the kubelet looks for it several times in the first seconds."""
+    if problem.ended or problem.code not in _APPLIED_BESIDE:
+        return False
+    placed = next((pod.scheduled_since for pod in seen.current if pod.name == problem.pod), None)
+    return placed is not None and seen.now - placed < PERSISTS
 
 
 def _queue(revision: Revision) -> str:

@@ -9,18 +9,27 @@ from typing import Any, Final
 from fairlead_operator.core import names
 from fairlead_operator.core.moments import moment
 from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.refusal import where_to_look
 from fairlead_operator.core.seen import Accelerators, Problem
 from fairlead_operator.core.waiting import missing_claim
 
 _MISSING_CLAIM: Final = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
 #: A pod that is still there so long after its grace period is not merely slow.
 _LATE: Final = timedelta(seconds=60)
+#: The taint of a node whose kubelet does not answer.
+_UNREACHABLE: Final = "node.kubernetes.io/unreachable"
+#: Conditions of a pod of which the one or the other changes when the kubelet gives it up.
+_CHANGES_LAST: Final = ("DisruptionTarget", "Ready", "PodScheduled")
 #: Fields of the spec by what admission says.
 _REJECTED_FIELDS: Final = (
     ("RuntimeClass", "spec.placement.runtimeClassName"),
     ("PriorityClass", "spec.placement.priorityClassName"),
     ("PodSecurity", ""),
+    # A LimitRange: "maximum memory usage per Container is 1Gi, but limit is 16Gi".
+    ("usage per ", "spec.resources"),
 )
+#: What a quota asks for, and the spec has no field for.
+_NO_SUCH_FIELD: Final = re.compile(r"must specify .*?\b(?P<name>limits\.(?:cpu|ephemeral-storage))\b")
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,15 @@ def why_unscheduled(
     since = moment(condition.get("lastTransitionTime"))
     if condition.get("reason") == "SchedulingGated":
         return _queued(pod, since)
+    if (node := pod["status"].get("nominatedNodeName")) and "Insufficient" in text:
+        return Problem(
+            "WaitingForDrain",
+            f"pods of lower priority are leaving node {node} for pod {name}",
+            "spec.placement.priorityClassName",
+            "wait until they are gone",
+            since,
+            pod=name,
+        )
     if claim := _MISSING_CLAIM.search(text):
         return replace(missing_claim(pod, claim["name"], text), time=since)
     if "unbound immediate PersistentVolumeClaims" in text:
@@ -148,10 +166,17 @@ def why_no_pods(deployment: Manifest) -> Problem | None:
     if not condition or condition.get("status") != "True":
         return None
     text, since = str(condition.get("message") or ""), moment(condition.get("lastTransitionTime"))
+    said = f"no pod could be made: {text}"
+    if "failed calling webhook" in text:
+        # No fault of the spec however long it lasts, so that it has no time.
+        return Problem("PodRejected", said, "", where_to_look(text))
+    if limit := _NO_SUCH_FIELD.search(text):
+        instead = f"give the namespace a LimitRange with a default for it, or a quota without {limit['name']}"
+        return Problem("QuotaExceeded", said, "", instead, since)
     if "exceeded quota" in text or "must specify" in text:
-        return Problem("QuotaExceeded", f"no pod could be made: {text}", time=since)
+        return Problem("QuotaExceeded", said, time=since)
     field = next((field for word, field in _REJECTED_FIELDS if word in text), "spec.placement")
-    return Problem("PodRejected", f"no pod could be made: {text}", field, time=since)
+    return Problem("PodRejected", said, field, time=since)
 
 
 def is_overdue(deployment: Manifest) -> bool:
@@ -169,12 +194,36 @@ def node_lost(pod: Manifest) -> Problem | None:
     if ready.get("status") == "True" or containers.get("status") != "True" or pod["spec"].get("readinessGates"):
         return None
     name, node = pod["metadata"]["name"], pod["spec"].get("nodeName")
+    said, since = f"node {node} of pod {name} does not answer", moment(ready.get("lastTransitionTime"))
+    if not _stays_for_ever(pod):
+        return Problem("NodeLost", said, time=since, pod=name)
+    field = "spec.placement.tolerations"
     return Problem(
         "NodeLost",
-        f"node {node} of pod {name} does not answer",
-        time=moment(ready.get("lastTransitionTime")),
+        f"{said}, and by {field} the pod stays there for ever",
+        field,
+        f"repair the node; if it is off for good: kubectl delete pod {name} --force",
+        since,
         pod=name,
     )
+
+
+def _stays_for_ever(pod: Manifest) -> bool:
+    """Whether nobody makes another pod because the node is unreachable.
+
+    Kubernetes goes by the first toleration that covers the taint, and adds one of five minutes where there is none.
+    """
+    first = next(filter(_covers_unreachable, pod["spec"].get("tolerations") or ()), None)
+    return first is not None and first.get("tolerationSeconds") is None
+
+
+def _covers_unreachable(toleration: Manifest) -> bool:
+    """Whether it is about the taint node.kubernetes.io/unreachable:NoExecute, which has no value."""
+    if toleration.get("effect") not in {None, "", "NoExecute"}:
+        return False
+    if toleration.get("operator") == "Exists":
+        return toleration.get("key") in {None, "", _UNREACHABLE}
+    return toleration.get("key") == _UNREACHABLE and not toleration.get("value")
 
 
 def evicted(pod: Manifest) -> Problem | None:
@@ -183,9 +232,12 @@ def evicted(pod: Manifest) -> Problem | None:
     if status.get("phase") != "Failed" or not status.get("reason"):
         return None
     name = pod["metadata"]["name"]
+    told = (moment((condition_of(pod, kind) or {}).get("lastTransitionTime")) for kind in _CHANGES_LAST)
     return Problem(
         "Evicted",
         f"pod {name} was taken off its node ({status['reason']}): {status.get('message', '')}".rstrip(": "),
+        # No field of a pod says when it failed.
+        time=max((at for at in told if at), default=moment(pod["metadata"].get("creationTimestamp"))),
         pod=name,
     )
 

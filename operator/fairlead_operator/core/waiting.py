@@ -8,7 +8,8 @@ from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.seen import PodEvent, Problem
 
-_PULL: Final = frozenset(
+#: What a container waits for whose image cannot be had, and one that cannot be made of it.
+PULL: Final = frozenset(
     {
         "ErrImagePull",
         "ImagePullBackOff",
@@ -18,7 +19,7 @@ _PULL: Final = frozenset(
         "ImageInspectError",
     }
 )
-_CREATE: Final = frozenset({"CreateContainerError", "RunContainerError", "StartError"})
+CREATE: Final = frozenset({"CreateContainerError", "RunContainerError", "StartError"})
 _SECRET: Final = re.compile(r'(?i)secrets? "(?P<name>[^"]+)" not found')
 _SECRET_KEY: Final = re.compile(r"couldn't find key (?P<key>\S+) in Secret \S*?/?(?P<name>[^/\s]+)$")
 _NO_SUCH_KEY: Final = re.compile(r"references non-existent secret key: (?P<key>\S+)")
@@ -29,6 +30,8 @@ _CLAIM: Final = re.compile(
 #: What the kubelet does before it pulls an image, and what it does from then on.
 _BEFORE_IMAGES: Final = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"})
 _FROM_IMAGES_ON: Final = frozenset({"Pulling", "Pulled", "Created", "Started"})
+#: Of a sandbox: another one at each try.
+_SANDBOX: Final = re.compile(r' ?"?\b[0-9a-f]{64}\b"?')
 _IMAGE: Final = re.compile(r'image "(?P<name>[^"]+?)(:latest)?"')
 _ADDRESS: Final = re.compile(r"https?://[^\s\"]+|\b[\w.-]+:\d{2,5}\b")
 #: What registries and the network say -> reason for the model's image.
@@ -59,11 +62,11 @@ def why_waiting(pod: Manifest, status: Mapping[str, Any], events: Sequence[PodEv
     events = [event for event in events if not _is_past(event, events)]
     waiting = state.get("waiting") or {}
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
-    if reason in _PULL:
+    if reason in PULL:
         return [_pull_problem(pod, message, events)]
     if reason == "CreateContainerConfigError":
         return [_config_problem(pod, message, _count(events, "Failed"))]
-    if reason in _CREATE:
+    if reason in CREATE:
         return [_create_problem(name, message, _count(events, "Failed"))]
     return [problem for event in _newest_first(events) if (problem := _from_event(pod, event))][:1]
 
@@ -96,6 +99,11 @@ def _from_event(pod: Manifest, event: PodEvent) -> Problem | None:
             count=event.count,
             pod=name,
         )
+    if event.reason == "FailedCreatePodSandBox":
+        # No fault of the spec, most often of the node's network, so that it is neither dated nor counted.
+        said = f"the node cannot set up pod {name}: {_SANDBOX.sub('', event.message)}"
+        remedy = "look at the node's network plugin and container runtime; it is tried again by itself"
+        return Problem("PodRejected", said, "", remedy, pod=name)
     if _is_failed_pull(event):
         return _pull_problem(pod, event.message, (event,))
     return None

@@ -156,9 +156,11 @@ class PodBuilder:
         others = [condition for condition in self.facts["conditions"] if condition["type"] != "PodScheduled"]
         return self._with(age=seconds, conditions=[since, *others])
 
-    def failed(self, reason: str, message: str) -> Self:
+    def failed(self, reason: str, message: str, seconds_ago: int = 30) -> Self:
         """Given up by the kubelet."""
-        return self._with(phase="Failed", reason=reason, message=message)
+        told = [_condition("DisruptionTarget", "True", seconds_ago), _condition("Ready", "False", seconds_ago)]
+        placed = _condition("PodScheduled", "True", max(seconds_ago, self.facts["age"]))
+        return self._with(phase="Failed", reason=reason, message=message, conditions=[placed, *told])
 
     def restarts(self, count: int) -> Self:
         return self._with(container={**self.facts["container"], "restartCount": count})
@@ -284,8 +286,8 @@ def deployment(owner: ServiceBuilder, *conditions: Manifest) -> Manifest:
     return live
 
 
-def replica_failure(message: str) -> Manifest:
-    return _condition("ReplicaFailure", "True", 60, reason="FailedCreate", message=message)
+def replica_failure(message: str, seconds_ago: int = 60) -> Manifest:
+    return _condition("ReplicaFailure", "True", seconds_ago, reason="FailedCreate", message=message)
 
 
 def overdue() -> Manifest:

@@ -119,6 +119,17 @@ def test_a_pod_that_fails_is_told_though_the_status_says_on_its_way() -> None:
     assert story.cure.value == 32768
 
 
+def test_a_container_that_somebody_added_and_that_fails_is_told() -> None:
+    situation = Situation.of("starting")
+    proxy = {"name": "proxy", "state": {"waiting": {"reason": "ErrImagePull", "message": "proxy:1: not found"}}}
+    situation.facts["pods"][0]["status"]["containerStatuses"].append(proxy)
+
+    story = tell(gather(situation, "mistral", situation.now))
+
+    assert story.trouble is not None
+    assert "container proxy of pod mistral-0, which is not the engine's, cannot start" in story.trouble.message
+
+
 def test_after_a_rollout_that_was_taken_back_every_pod_is_of_an_earlier_spec() -> None:
     situation = Situation.of("old-pods-serve")
     facts = situation.facts

@@ -117,6 +117,16 @@ async def test_a_thousand_failing_pods_cost_a_handful_of_listings() -> None:
     assert sorted(found) == sorted(f"u{n}" for n in range(MOST))
 
 
+async def test_finished_pods_take_nobodys_place() -> None:
+    """Evicted pods stay for days, and are the oldest."""
+    gone = [{**pod(phase="Failed", **ended(137)), "metadata": {"namespace": "ns", "name": "p", "uid": f"u{n}", "creationTimestamp": f"{n:05}"}} for n in range(MOST)]  # fmt: skip
+    late = {**pod(), "metadata": {"namespace": "ns", "name": "q", "uid": "late", "creationTimestamp": "99999"}}
+
+    found, _ = await PodEvents(Events(), now=lambda: NOON).of((*gone, late))  # type: ignore[arg-type]
+
+    assert found.keys() == {"late"}
+
+
 async def test_where_listings_take_long_they_are_few_and_what_was_seen_is_still_told() -> None:
     """The API server reads all events of the namespace for each: with thousands of pods that pull their images they would be all it does."""
     events, time, clock = Events(), [NOON], Clock()

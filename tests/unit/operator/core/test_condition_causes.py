@@ -1,12 +1,19 @@
 """One pod, or none that could be made, and the condition that names what is wrong."""
 
+from datetime import timedelta
+
 import pytest
 
 from fairlead_operator.core import names
 from fairlead_operator.core.conditions import conditions
+from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.observe import observe
 from fairlead_operator.core.refusal import Refusal
-from fairlead_operator.core.seen import PodEvent
+from fairlead_operator.core.scheduling import evicted
+from fairlead_operator.core.seen import Observed, PodEvent
+from fairlead_operator.core.status import build_status
 from unit.operator.builders import (
+    NOW,
     PodBuilder,
     ServiceBuilder,
     crashed,
@@ -18,6 +25,7 @@ from unit.operator.builders import (
     record,
     replica_failure,
     service,
+    snapshot,
     starting,
     unscheduled,
     waiting,
@@ -30,6 +38,7 @@ NO_SECRET = event(
 )
 NO_MODEL = event("Failed", 'Failed to pull image "example.test/mistral:7b": not found', count=3, seconds_ago=60)
 NO_SANDBOX = event("FailedCreatePodSandBox", 'no runtime for "nvidia" is configured', count=3, seconds_ago=60)
+AWAY = 'Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: Post "https://policy.tools.svc:443/check?timeout=10s": dial tcp 10.0.0.9:443: connect: connection refused'
 
 
 def _events(*each: PodEvent) -> dict[str, object]:
@@ -113,29 +122,135 @@ def test_cause(kind: str, asked: ServiceBuilder, pod: PodBuilder, more: dict[str
 
 
 @pytest.mark.parametrize(
-    ("refusal", "expected"),
+    ("refusal", "expected", "remedy"),
     [
-        pytest.param(
-            'pods "mistral-x" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=1',
-            "False/QuotaExceeded",
-            id="quota",
-        ),
-        pytest.param(
-            'pods "mistral-x" is forbidden: violates PodSecurity "restricted:latest"',
-            "False/PodRejected",
-            id="Pod Security",
-        ),
-        pytest.param(
-            'pods "mistral-x" is forbidden: pod rejected: RuntimeClass "nvidia" not found',
-            "False/PodRejected",
-            id="runtime class",
-        ),
+        pytest.param("exceeded quota: gpus, requested: requests.nvidia.com/gpu=1", "QuotaExceeded", "raise the namespace's quota, or ask for less in spec.resources or spec.replicas", id="quota"),
+        pytest.param("failed quota: all: must specify limits.cpu for: engine", "QuotaExceeded", "give the namespace a LimitRange with a default for it, or a quota without limits.cpu", id="a quota for what no field can say"),
+        pytest.param("failed quota: all: must specify requests.ephemeral-storage for: engine", "QuotaExceeded", "raise the namespace's quota, or ask for less in spec.resources or spec.replicas", id="a quota for what a field can say"),
+        pytest.param('violates PodSecurity "restricted:latest"', "PodRejected", "change what the message names, or the policy that refuses it", id="Pod Security"),
+        pytest.param('pod rejected: RuntimeClass "nvidia" not found', "PodRejected", "change what the message names, or the policy that refuses it (spec.placement.runtimeClassName)", id="runtime class"),
+        pytest.param("maximum memory usage per Container is 1Gi, but limit is 16Gi", "PodRejected", "change what the message names, or the policy that refuses it (spec.resources)", id="a LimitRange"),
+        pytest.param("node selector conflicts with the namespace's", "PodRejected", "change what the message names, or the policy that refuses it (spec.placement)", id="somebody's policy"),
+        pytest.param(AWAY, "PodRejected", "repair what serves that webhook, or have its configuration leave this namespace out; it is tried again by itself", id="a webhook that nobody serves"),
+    ],
+)  # fmt: skip
+def test_pods_that_cannot_be_made(refusal: str, expected: str, remedy: str) -> None:
+    text = f'pods "mistral-x" is forbidden: {refusal}'
+
+    told = conditions(observed(service(), children=(deployment(service(), replica_failure(text)),)))["Scheduled"]
+
+    assert (told.status, told.reason) == ("False", expected)
+    assert told.message == f"no pod could be made: {text}; {remedy}"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "stalls"),
+    [
+        pytest.param('violates PodSecurity "restricted:latest"', True, id="a policy stays as it is"),
+        pytest.param(AWAY, False, id="a webhook that nobody serves is no fault of the spec"),
     ],
 )
-def test_pods_that_cannot_be_made(refusal: str, expected: str) -> None:
-    live = deployment(service(), replica_failure(refusal))
+def test_pods_that_could_not_be_made_for_minutes(refusal: str, stalls: bool) -> None:  # noqa: FBT001
+    live = deployment(service(), replica_failure(refusal, seconds_ago=301))
 
-    assert stated(service(), children=(live,))["Scheduled"] == expected
+    assert ("Stalled" in stated(service(), children=(live,))) == stalls
+
+
+FIVE_MINUTES = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "stays"),
+    [
+        pytest.param([FIVE_MINUTES], False, id="what Kubernetes adds"),
+        pytest.param([], False, id="none"),
+        pytest.param([{"operator": "Exists"}], True, id="whatever happens"),
+        pytest.param([{"operator": "Exists", "effect": "NoExecute"}], True, id="whatever takes pods away"),
+        pytest.param([{"key": "node.kubernetes.io/unreachable", "operator": "Exists"}], True, id="by name"),
+        pytest.param([{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}], True, id="by name and no value"),
+        pytest.param([{"key": "node.kubernetes.io/unreachable", "value": "x"}, FIVE_MINUTES], False, id="of another value"),
+        pytest.param([FIVE_MINUTES, {"operator": "Exists"}], False, id="the first one counts"),
+        pytest.param([{"operator": "Exists", "effect": "NoSchedule"}, FIVE_MINUTES], False, id="only for a start there"),
+        pytest.param([{"key": "nvidia.com/gpu", "operator": "Exists"}, FIVE_MINUTES], False, id="another taint"),
+    ],
+)  # fmt: skip
+def test_who_replaces_a_pod_whose_node_is_lost(tolerations: list[Manifest], stays: bool) -> None:  # noqa: FBT001
+    pod = lost().of(service())
+    pod["spec"]["tolerations"] = tolerations
+
+    message = conditions(observed(service(), pod))["Scheduled"].message
+
+    assert message.endswith("kubectl delete pod mistral-0 --force") == stays
+    assert ("after five minutes Kubernetes makes another pod" in message) == (not stays)
+    assert ("spec.placement.tolerations" in message) == stays
+
+
+def other(name: str, reason: str, message: str = "", exit_code: int = 0) -> Manifest:
+    """A container that somebody added, and that waits."""
+    last = {"lastState": {"terminated": {"exitCode": exit_code, "reason": "Error"}}} if exit_code else {}
+    return {
+        "name": name,
+        "restartCount": 9,
+        "state": {"waiting": {"reason": reason, "message": message}},
+        **last,
+    }
+
+
+LOOPS = other("proxy", "CrashLoopBackOff", "back-off 2m40s restarting failed container", 2)
+
+
+@pytest.mark.parametrize(
+    ("pod", "where", "containers", "message"),
+    [
+        pytest.param(waiting("PodInitializing"), "initContainerStatuses", [other("vault", "CrashLoopBackOff", "back-off 5m0s", 1)], "container vault of pod mistral-0, which is not the engine's, ends again and again, with exit code 1; read its log, kubectl logs mistral-0 -c vault; it is started again by itself", id="the engine waits for an init container"),
+        pytest.param(starting(), "containerStatuses", [LOOPS], "container proxy of pod mistral-0, which is not the engine's, ends again and again, with exit code 2; read its log, kubectl logs mistral-0 -c proxy; it is started again by itself", id="a container beside the engine"),
+        pytest.param(starting(), "containerStatuses", [other("proxy", "ErrImagePull", "proxy:1: not found")], "container proxy of pod mistral-0, which is not the engine's, cannot start: proxy:1: not found; correct what the message names where that container is added", id="its image"),
+        pytest.param(starting(), "containerStatuses", [other("proxy", "CreateContainerConfigError", 'configmap "mesh" not found')], "container proxy of pod mistral-0, which is not the engine's, cannot start: configmap \"mesh\" not found; correct what the message names where that container is added", id="its configuration"),
+        pytest.param(starting(), "containerStatuses", [other("proxy", "ContainerCreating")], "no engine of this spec has failed", id="it is on its way"),
+        pytest.param(ready(), "containerStatuses", [LOOPS], "no engine of this spec has failed", id="the pod is Ready again"),
+        pytest.param(starting().deleting(), "containerStatuses", [LOOPS], "no engine of this spec has failed", id="the pod is on its way out"),
+        pytest.param(crashed(KV), "containerStatuses", [LOOPS], "4096 tokens need 2 GiB, 1.5 GiB are there; set spec.engine.maxModelLen to 3072", id="the engine itself fails"),
+    ],
+)  # fmt: skip
+def test_a_container_that_somebody_added_and_that_does_not_run(
+    pod: PodBuilder, where: str, containers: list[Manifest], message: str
+) -> None:
+    made = pod.of(service())
+    made["status"].setdefault(where, []).extend(containers)
+
+    assert conditions(observed(service(), made))["EngineHealthy"].message == message
+
+
+def test_a_container_that_somebody_added_is_no_failure_of_the_engine_however_often_it_ends() -> None:
+    made = starting().placed(7200).of(service())
+    made["status"]["containerStatuses"].append(LOOPS)
+
+    at = snapshot(service(), made)
+    status = build_status(at, service().outcome, observe(at, service().outcome))
+
+    told = {condition["type"]: condition["reason"] for condition in status["conditions"]}
+    assert (told["Ready"], told["EngineHealthy"], told["Scheduled"]) == ("UnknownFailure", "UnknownFailure", "AllScheduled")  # fmt: skip
+    assert "Stalled" not in told
+    assert "lastFailure" not in status
+
+
+def test_a_node_that_cannot_set_the_pod_up_is_told_and_stalls_nothing() -> None:
+    def look(sandbox: str) -> Observed:
+        said = (
+            f'Failed to create pod sandbox: failed to setup network for sandbox "{sandbox * 8}": no IP addresses left'
+        )
+        pod = waiting("ContainerCreating").placed(3600)
+        return observed(service(), pod, events=(event("FailedCreatePodSandBox", said, count=50),))
+
+    told = conditions(look("0123abcd"))
+
+    assert told["Scheduled"].reason == "PodRejected"
+    assert told["Scheduled"].message == (
+        "the node cannot set up pod mistral-0: Failed to create pod sandbox: failed to setup network for sandbox: no IP addresses left; "
+        "look at the node's network plugin and container runtime; it is tried again by itself"
+    )
+    assert "Stalled" not in told
+    assert conditions(look("4567cdef")) == told, "another try is no news"
 
 
 def test_an_evicted_pod_is_told_until_another_has_a_node() -> None:
@@ -143,6 +258,47 @@ def test_an_evicted_pod_is_told_until_another_has_a_node() -> None:
 
     assert stated(service(), gone)["Scheduled"] == "False/Evicted"
     assert stated(service(), gone, ready())["Scheduled"] == "True/AllScheduled"
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds", "others", "expected"),
+    [
+        pytest.param(service(), 299, [], "False/Evicted", id="just now"),
+        pytest.param(service(), 300, [], "Unknown/Scheduling", id="what has kept others away for minutes is something else"),
+        pytest.param(service().replicas(2), 30, [ready().aged(31)], "False/Evicted", id="the other pod is older, and takes nobody's place"),
+        pytest.param(service().replicas(2), 30, [starting().aged(30)], "Unknown/Scheduling", id="another took its place: the one more has only been asked for"),
+        pytest.param(service().replicas(2), 3600, [ready()], "Unknown/Scheduling", id="an hour ago, and another took its place"),
+        pytest.param(service().replicas(2), 30, [starting().aged(20).old()], "False/Evicted", id="one of an earlier spec takes nobody's place"),
+    ],
+)  # fmt: skip
+def test_an_evicted_pod_that_was_replaced_is_not_told_again_when_there_are_to_be_more(
+    asked: ServiceBuilder, seconds: int, others: list[PodBuilder], expected: str
+) -> None:
+    gone = starting().failed("Evicted", "The node was low on resource: memory.", seconds).named("gone")
+
+    seen = observed(asked, gone, *others)
+
+    told = conditions(seen)
+    assert f"{told['Scheduled'].status}/{told['Scheduled'].reason}" == expected
+    assert "Stalled" not in told
+    tells = expected == "False/Evicted"
+    assert seen.recheck_at == (NOW + timedelta(seconds=300 - seconds) if tells else None)
+
+
+def test_when_a_pod_was_given_up_is_read_from_what_changed_last() -> None:
+    pod = starting().failed("UnexpectedAdmissionError", "no devices", 60).of(service())
+
+    def at(*kinds: str) -> int:
+        said = [condition for condition in pod["status"]["conditions"] if condition["type"] in kinds]
+        problem = evicted({**pod, "status": {**pod["status"], "conditions": said}})
+        assert problem is not None
+        assert problem.time is not None
+        return int((NOW - problem.time).total_seconds())
+
+    assert at("PodScheduled", "DisruptionTarget") == 60
+    assert at("PodScheduled", "Ready") == 60
+    assert at("PodScheduled") == 1200
+    assert at() == 1200, "it was made then"
 
 
 def test_an_evicted_pod_of_an_earlier_spec_is_not_told() -> None:
@@ -153,6 +309,20 @@ def test_an_evicted_pod_of_an_earlier_spec_is_not_told() -> None:
 
 def test_own_stopping_pods_that_hold_the_accelerators() -> None:
     assert stated(service(), unscheduled(GPU), ready().deleting())["Scheduled"] == "False/WaitingForDrain"
+
+
+def test_pods_of_lower_priority_that_leave_are_waited_for() -> None:
+    pod = unscheduled(GPU).of(service())
+    pod["status"]["nominatedNodeName"] = "node-1"
+
+    told = conditions(observed(service(), pod))
+
+    assert (told["Scheduled"].status, told["Scheduled"].reason) == ("False", "WaitingForDrain")
+    assert (
+        told["Scheduled"].message
+        == "pods of lower priority are leaving node node-1 for pod mistral-0; wait until they are gone"
+    )
+    assert "Stalled" not in told
 
 
 @pytest.mark.parametrize(

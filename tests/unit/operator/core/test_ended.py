@@ -34,6 +34,24 @@ def test_what_to_do(field: str, suggestion: str, remedy: str) -> None:
     assert (problem.code, problem.message, problem.field, problem.remedy) == ("BadArgument", "message", field, remedy)
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "reason", "message"),
+    [
+        pytest.param(137, "Error", "the container was killed by SIGKILL", id="a signal"),
+        pytest.param(200, "Error", "the container ended with exit code 200", id="no signal has that number"),
+        pytest.param(255, "Error", "the container ended with exit code 255", id="it may end so by itself"),
+        pytest.param(255, "Unknown", "the node or its container runtime was restarted and lost the container", id="the runtime knows no end"),
+    ],
+)  # fmt: skip
+def test_an_end_without_a_record(exit_code: int, reason: str, message: str) -> None:
+    ended = {"exitCode": exit_code, "reason": reason, "finishedAt": "2026-01-01T00:00:00Z"}
+
+    problem = last_end({"state": {"terminated": ended}}, "pod-1", ())
+
+    assert problem is not None
+    assert (problem.code, problem.message) == ("EngineDied", message)
+
+
 @pytest.mark.parametrize("exit_code", [1, 137])
 @pytest.mark.parametrize(
     "text", ["HF_TOKEN=hf_abcdefghijklmnop", "Authorization: Bearer sk-abcdef123456", "api_key: topsecret1"]

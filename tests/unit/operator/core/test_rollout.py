@@ -55,6 +55,23 @@ def waits(seconds: int, message: str = FULL, reason: str = "Unschedulable") -> P
     return pod
 
 
+def nominated(pod: Manifest) -> Manifest:
+    """The scheduler has pods of lower priority leave a node for it."""
+    return {**pod, "status": {**pod["status"], "nominatedNodeName": "node-1"}}
+
+
+def beside_what_fails(pod: Manifest) -> Manifest:
+    """Somebody added a container to it that ends again and again."""
+    ended = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    proxy = {
+        "name": "proxy",
+        "restartCount": 9,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": ended,
+    }
+    return {**pod, "status": {**pod["status"], "containerStatuses": [*pod["status"]["containerStatuses"], proxy]}}
+
+
 def live(asked: ServiceBuilder, *conditions: Manifest, replaces: str = "") -> Manifest:
     """The Deployment as it is; `replaces`: one by one, for that reason."""
     made = deployment(asked, *conditions)
@@ -100,6 +117,7 @@ def new(index: int, pod: PodBuilder, asked: ServiceBuilder = WANTED) -> Manifest
         pytest.param(asks(), live(FORMER, replaces="the last one found no room"), [old(0), old(1)], True, id="another rollout's strategy is not this one's"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(59))], True, id="no room yet"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(60))], False, id="no room for a minute"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), nominated(new(0, waits(900)))], True, id="the scheduler makes room by itself"),
         pytest.param(asks(surgeWaitSeconds=5), live(WANTED), [old(0), old(1), new(0, waits(5))], False, id="no room for as long as it may take"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(900, "held", "SchedulingGated"))], False, id="a queue does not let it in"),
         pytest.param(asks(), live(WANTED, replica_failure('pods "x" is forbidden: exceeded quota: gpus')), [old(0), old(1)], False, id="the quota does not let it be made"),
@@ -190,9 +208,11 @@ FAILS = crashed(TOO_SMALL, times=2)
         pytest.param(asks(onFailure="Hold"), live(WANTED, replaces="full"), [old(0), new(0, FAILS)], "KVCacheTooSmall", False, id="unless it is to hold"),
         pytest.param(asks(), live(WANTED, replaces="full"), [new(0, FAILS)], "KVCacheTooSmall", True, id="even when no old pod is left"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, crashed(exit_code=137, times=4))], "", False, id="what a restart may cure is waited for"),
+        pytest.param(asks(), live(WANTED, replaces="full"), [old(0), beside_what_fails(new(0, starting()))], "", False, id="so is what somebody added to the pod"),
         pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, crashed(exit_code=137, times=9).placed(1860))], "EngineDied", False, id="until the deadline"),
         pytest.param(asks(), live(WANTED, overdue()), [old(0), old(1), new(0, starting().placed(1860))], "RolloutBlocked", False, id="a deadline without a cause"),
         pytest.param(asks(), live(WANTED, overdue(), replaces="full"), [new(0, ready()), new(1, waits(9000).aged(9000))], "", False, id="it serves where it found room: the former one would find no more"),
+        pytest.param(asks(), live(WANTED, overdue(), replaces="full"), [new(0, ready()), nominated(new(1, waits(9000).aged(9000)))], "", False, id="the same while the scheduler makes room"),
         pytest.param(asks(), live(WANTED, overdue(), replaces="full"), [old(0), new(0, ready()), new(1, waits(9000).aged(9000))], "InsufficientAccelerators", True, id="a former pod has what it lacks"),
         pytest.param(asks(), live(FORMER, overdue()), [old(0), old(1)], "", False, id="the deadline of the rollout before"),
         pytest.param(asks(), live(WANTED), [new(0, ready()), new(1, ready())], "", False, id="all is well"),
@@ -211,6 +231,38 @@ def test_hold_or_restore(
     assert (decided.failure.code if decided.failure else "") == blocked
     assert decided.restored == restored
     assert decided.target.template == (FORMER if restored else WANTED).revision.template
+
+
+NO_SECRET = 'MountVolume.SetUp failed for volume "api-keys" : secret "keys" not found'
+NO_DISK = 'MountVolume.MountDevice failed for volume "model" : rpc error: code = Internal desc = no such device'
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "code"),
+    [
+        pytest.param(asks().spec("serving", apiKeySecretRef={"name": "keys", "key": "all"}), NO_SECRET, "SecretNotFound", id="a Secret"),
+        pytest.param(asks().model("pvc://models/a"), NO_DISK, "VolumeNotFound", id="a volume"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("seconds", "restored"), [(15, False), (299, False), (300, True)])
+def test_what_comes_a_little_later_than_the_pod_that_misses_it_takes_nothing_back(
+    asked: ServiceBuilder,
+    said: str,
+    code: str,
+    seconds: int,
+    restored: bool,  # noqa: FBT001
+) -> None:
+    pods = new(0, waiting("ContainerCreating").placed(seconds), asked), old(0)
+    children = live(asked, replaces="full"), *history(asked)
+
+    of = observe(
+        snapshot(asked, *pods, children=children, events=(event("FailedMount", said, count=5),)), asked.outcome
+    )
+
+    decided = rollout(of)
+    assert (decided.failure.code if decided.failure else "") == (code if restored else "")
+    assert decided.restored == restored
+    assert conditions(of)["Stalled"].reason == ("RolloutBlocked" if restored else code), "it is told at once"
 
 
 def test_a_second_crash_that_is_the_first_of_its_cause_takes_nothing_back() -> None:

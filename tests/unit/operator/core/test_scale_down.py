@@ -28,6 +28,12 @@ def pod(name: str, cost: str = "", **metadata: Any) -> dict[str, Any]:
         ),
         pytest.param([pod("a", "3"), pod("b")], {}, {"a": "0"}, id="nothing is known of any"),
         pytest.param([pod("a", deletionTimestamp="now")], {"a": Load(3)}, {}, id="one on its way out is no candidate"),
+        pytest.param(
+            [pod("a"), {**pod("b"), "status": {"phase": "Failed"}}],
+            {"a": Load(3)},
+            {"a": "3"},
+            id="nor is a finished one",
+        ),
         pytest.param([pod("a")], {"a": Load(2**40)}, {"a": str(2**31 - 1)}, id="the annotation is an int32"),
         pytest.param([], {}, {}, id="no pods"),
     ],
