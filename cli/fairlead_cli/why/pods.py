@@ -6,7 +6,7 @@ only the pod's own /state knows, and is all there is for users who may not read 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from fairlead_operator.core import names
@@ -148,11 +148,12 @@ def _problem(pod: Manifest, container: Mapping[str, Any], events: Sequence[PodEv
     if (condition_of(pod, "Ready") or {}).get("status") == "True" or pod["metadata"].get("deletionTimestamp"):
         return None
     accelerator, count = _accelerators(pod)
+    now = datetime.now(UTC)
     if not pod["spec"].get("nodeName"):
-        return why_unscheduled(pod, accelerator, count, None, Draining(draining))
+        return why_unscheduled(pod, accelerator, count, None, Draining(draining), now=now)
     waiting = [] if container.get("started") else why_waiting(pod, container, events)
     end = last_end(container, pod["metadata"]["name"], events)
-    return next(iter(waiting), None) or node_lost(pod) or end or why_another_container_waits(pod)
+    return next(iter(waiting), None) or node_lost(pod) or end or why_another_container_waits(pod, now)
 
 
 def _failure(problem: Problem) -> Failure:

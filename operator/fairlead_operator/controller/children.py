@@ -5,7 +5,6 @@ Who owns what is settled for all children before the first of them is written.
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from fairlead_operator.controller.cluster import Cluster
@@ -126,10 +125,7 @@ class Children:
                 written = slim(await self.cluster.rewrite(kind, live, ports))
             if written is None or why is not None:
                 written = await self._write(kind, manifest, written)
-            strange = additions(manifest, written)
-            if live is not None and is_another_template(manifest, live):
-                strange += leftovers(manifest, written)
-            if strange:
+            if strange := additions(manifest, written):
                 written = slim(await self.cluster.remove(kind, written, strange))
         except ApiError as failure:
             translated = self._translate(failure, kind, live)
@@ -144,17 +140,26 @@ class Children:
         """Apply it, over what is there."""
         known = uid(live) if live else None
         try:
+            if live is not None and is_another_template(manifest, live) and leftovers(manifest, live):
+                # What is left when ours is applied is somebody else's. It goes first: once the template is the new one nothing tells any
+                # more that it has to.
+                applied = await self.cluster.apply(manifest, known, dry_run="All")
+                if left := leftovers(manifest, applied):
+                    live = slim(await self.cluster.remove(kind, live, left))
             return slim(await self.cluster.apply(manifest, known))
         except ApiError as refused:
-            parts = exclusive(manifest)
-            if live is None or not parts or not refused_by_api_server(kind.name, refused.code, str(refused)):
+            parts = exclusive(manifest, live) if live else {}
+            if live is None or not parts or not _of_content(kind, refused):
                 raise
             # Of two fields that exclude each other somebody may have set the one that is not ours, and beside it ours is refused.
             # If it is not that, the intent is refused once more.
-            with suppress(ApiError):
+            try:
                 await self.cluster.rewrite(kind, live, parts)
                 return slim(await self.cluster.apply(manifest, known))
-            raise
+            except ApiError as again:
+                if _of_content(kind, again):
+                    raise refused from again
+                raise
 
     def _remember(self, attempt: tuple[str, int, str], refused: RejectedError) -> None:
         now = self.now()
@@ -191,6 +196,10 @@ class Children:
     def forget(self, gone: str) -> None:
         """The child with this uid is gone."""
         self._settled.pop(gone, None)
+
+
+def _of_content(kind: Kind, refusal: ApiError) -> bool:
+    return refused_by_api_server(kind.name, refusal.code, str(refusal)) is not None
 
 
 def _of_predecessor(live: Manifest, service: Manifest) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fairlead_operator.controller.cluster import Cluster
-from fairlead_operator.controller.kinds import WATCHED, Kind
+from fairlead_operator.controller.kinds import INFERENCE_SERVICES, WATCHED, Kind
 from fairlead_operator.controller.outcomes import ApiError
 from fairlead_operator.controller.store import Key, Listed, Place, Store
 
@@ -58,8 +58,8 @@ class Freshness:
     _in_vain: int = 0
     #: Whether the last comparison could be made.
     _listed: bool = False
-    #: Namespaces of `namespaces` in which we may read nothing any more: they are gone, and their Role with them.
-    _closed: set[str] = field(default_factory=set)
+    #: Namespaces of `namespaces` in which we may read nothing, and since when: they are gone, and their Role with them.
+    _closed: dict[str, float] = field(default_factory=dict)
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _restarted: float = float("-inf")
 
@@ -145,34 +145,37 @@ class Freshness:
 
     async def _compare_all(self) -> None:
         """All kinds in all namespaces. One that is closed to us keeps nobody from the others; that all are is told."""
-        refusals: list[ApiError] = []
+        refusals: dict[str, ApiError] = {}
         for namespace in self.namespaces or (None,):
             try:
-                await self._compare(self.kinds[0], namespace)
+                await self._compare(INFERENCE_SERVICES, namespace)
             except ApiError as refusal:
                 if refusal.code != 403 or namespace is None:
                     raise
-                refusals.append(refusal)
-                self._leave(namespace, refusal)
+                refusals[namespace] = refusal
                 continue
-            self._closed.discard(namespace or "")
-            for kind in self.kinds[1:]:
-                await self._compare(kind, namespace)
+            self._closed.pop(namespace or "", None)
+            for kind in self.kinds:
+                if kind is not INFERENCE_SERVICES:
+                    await self._compare(kind, namespace)
         if refusals and len(refusals) == len(self.namespaces):
-            raise refusals[0]
+            raise next(iter(refusals.values()))
+        for namespace, refused in refusals.items():
+            self._leave(namespace, refused)
 
     def _leave(self, namespace: str, refusal: ApiError) -> None:
-        """Nothing of it can be seen or changed. At the second refusal in a row, minutes later, what is known of it is forgotten."""
+        """Nothing of it can be seen or changed. Once it was so for PATIENCE its services are forgotten.
+
+        Their children are not: a service that comes back, when rights are back, must not be taken for one that never had any.
+        """
         log.warning("namespace %s cannot be read, its services are left alone: %s", namespace, refusal)
         self._owed = {gap: since for gap, since in self._owed.items() if gap[1].where[0] != namespace}
-        if namespace not in self._closed:
-            self._closed.add(namespace)
+        if self.now() - self._closed.setdefault(namespace, self.now()) <= PATIENCE:
             return
-        for kind in self.kinds:
-            for where, identity, _, service in self.store.versions(kind):
-                # Not `end`: when the namespace opens again the same objects may be in it.
-                if where[0] == namespace and self.store.remove(kind, where, identity) and service is not None:
-                    self.changed(service)
+        for where, identity, _, _ in self.store.versions(INFERENCE_SERVICES):
+            # Not `end`: when the namespace opens again the same services may be in it.
+            if where[0] == namespace and self.store.remove(INFERENCE_SERVICES, where, identity):
+                self.changed(where)
 
     async def _compare(self, kind: Kind, namespace: str | None) -> None:
         """Drop what is gone, note what the store lacks."""

@@ -107,7 +107,7 @@ class Operator:
                 settings.network_access,
             ),
         )
-        self.metrics.registry.register(StoreCollector(self.store, lambda: self.queue.depth, self._unready))
+        self.metrics.registry.register(StoreCollector(self.store, lambda: self.queue.depth, self._blind))
         self.metrics.leading.set_function(lambda: float(self.lease.held))
         health = Health(self.metrics.registry, ready=self._unready, live=self._unwell)
         try:
@@ -289,10 +289,15 @@ class Operator:
 
     def _unready(self) -> str:
         """Readiness is a store that can be trusted, never leadership: a standby is ready to take over."""
+        return self._cut_off() or self.informer.trouble or self.freshness.unready()
+
+    def _blind(self) -> str:
+        """Why the store may not be what the cluster is. Watches that begin anew are no reason: that takes a moment."""
+        return self._cut_off() or self.freshness.unready()
+
+    def _cut_off(self) -> str:
         silent = self.lease.now() - self.lease.last_contact
-        if silent > PATIENCE:
-            return f"the API server has not answered for {silent:.0f} s"
-        return self.informer.trouble or self.freshness.unready()
+        return f"the API server has not answered for {silent:.0f} s" if silent > PATIENCE else ""
 
     def _unwell(self) -> str:
         """Liveness: watches that are dead although they were restarted."""

@@ -16,7 +16,7 @@ from fairlead_operator.controller.children import Children
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.engines import Engines
 from fairlead_operator.controller.informer import slim
-from fairlead_operator.controller.kinds import CHILDREN, CONTROLLER_REVISIONS, INFERENCE_SERVICES, PODS
+from fairlead_operator.controller.kinds import CHILDREN, CONTROLLER_REVISIONS, DEPLOYMENTS, INFERENCE_SERVICES, PODS
 from fairlead_operator.controller.outcomes import ApiError, NotYetError, PredecessorError, RejectedError
 from fairlead_operator.controller.planner import Planner
 from fairlead_operator.controller.pod_events import PodEvents
@@ -133,6 +133,8 @@ class Reconciler:
         """All writes but the status: what they were, and when to come back for the rest of them."""
         # What was rendered once is never rendered again, even if no watch shows it.
         absent = await self.children.recall(service, CONTROLLER_REVISIONS, resolved.revision_name)
+        # Nor is a Deployment decided on as if there were none.
+        absent |= await self.children.recall(service, DEPLOYMENTS, resolved.name)
         snapshot = self._snapshot(key, service)
         late, _ = await self.pod_events.of(snapshot.pods)
         free, _ = await self.accelerators.of(snapshot.pods)
@@ -148,7 +150,7 @@ class Reconciler:
 
     async def _observe(self, key: Key, snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
         """What is the case, with a look at the ReplicaSets where they tell whose pods there are, or decide whether any is kept."""
-        if might_be_a_predecessors(snapshot):
+        if isinstance(outcome, Resolved) and might_be_a_predecessors(snapshot):
             snapshot = without_predecessors(snapshot, await self.children.replica_sets(key))
         seen = observe(snapshot, outcome)
         if not depends_on_replica_sets(seen):

@@ -50,18 +50,21 @@ def given_up(service: Mapping[str, Any], template: str, pods: Iterable[PodView])
 
 
 def keeps_former(replica_sets: Iterable[Manifest], deployment: Manifest | None, template: str) -> bool:
-    """Whether a ReplicaSet of the Deployment is to have pods of another template, be they there at the moment or not."""
-    return deployment is not None and any(
+    """Whether a ReplicaSet of the Deployment is to have pods of another template, be they there at the moment or not.
+
+    One that nobody controls will be the Deployment's; so may any be while there is no Deployment.
+    """
+    return any(
         replica_set["spec"].get("replicas", 1) > 0
         and hash_of(replica_set["spec"]["template"]) != template
-        and names.is_controlled_by(replica_set, deployment["metadata"]["uid"])
+        and (deployment is None or names.controller_uid(replica_set) in {"", deployment["metadata"]["uid"]})
         for replica_set in replica_sets
     )
 
 
 def depends_on_replica_sets(seen: Observed) -> bool:
     """Whether pods are about to be taken away for good, which no look at pods alone may decide."""
-    return seen.given_up is not None and seen.deployment is not None and seen.deployment["spec"].get("replicas", 1) > 0
+    return seen.given_up is not None and (seen.deployment is None or seen.deployment["spec"].get("replicas", 1) > 0)
 
 
 def gives_up(service: Mapping[str, Any], status: Mapping[str, Any], seen: Observed) -> bool:

@@ -1,9 +1,10 @@
 """Whether applying an intent would change anything: 20 resyncs of an unchanged object make no write."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from fairlead_operator.api.fields import amount
+from fairlead_operator.core import names
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.revisions import hash_of
 
@@ -74,31 +75,38 @@ def leftovers(intent: Manifest, live: Manifest) -> list[str]:
     an intent that changes the template: in one that stays, somebody's own may rightly stand there.
     """
     ours, theirs = intent["spec"]["template"]["spec"], live["spec"]["template"]["spec"]
+    asked, made = intent["spec"]["template"]["metadata"], live["spec"]["template"]["metadata"]
     found = [f"{_POD}/{name}" for name in _ASKED_FOR if name in theirs and name not in ours]
-    security = theirs.get("securityContext") or {}
-    found += [
-        f"{_POD}/securityContext/{name}"
-        for name in _ASKED_FOR_SECURITY
-        if name in security and name not in ours["securityContext"]
-    ]
-    wanted = ours.get("nodeSelector") or {}
-    found += [f"{_POD}/nodeSelector/{_escaped(key)}" for key in theirs.get("nodeSelector") or {} if key not in wanted]
+    found += _more(ours, theirs, "securityContext", _POD, of=_ASKED_FOR_SECURITY)
+    found += _more(ours, theirs, "nodeSelector", _POD)
+    found += _more(asked, made, "labels", "/spec/template/metadata", of=(names.QUEUE_LABEL,))
+    known = {container["name"]: container.get("resources") or {} for container in ours["containers"]}
+    for index, container in enumerate(theirs["containers"]):
+        if container["name"] in known:
+            path, resources = f"{_POD}/containers/{index}/resources", container.get("resources") or {}
+            for part in ("limits", "requests"):
+                found += _more(known[container["name"]], resources, part, path)
     return found + _strangers(ours, theirs, (("imagePullSecrets", "name"),), _POD)
 
 
-def _escaped(key: str) -> str:
-    """As a part of a JSON pointer."""
-    return key.replace("~", "~0").replace("/", "~1")
+def _more(ours: Manifest, theirs: Manifest, part: str, path: str, of: Collection[str] | None = None) -> list[str]:
+    """JSON pointers to the keys of a map that are theirs alone; `of`: among these."""
+    wanted = ours.get(part) or {}
+    keys = [key for key in theirs.get(part) or {} if key not in wanted and (of is None or key in of)]
+    return [f"{path}/{part}/{key.replace('~', '~0').replace('/', '~1')}" for key in keys]
 
 
-def exclusive(intent: Manifest) -> dict[str, Any]:
+def exclusive(intent: Manifest, live: Manifest) -> dict[str, Any]:
     """JSON pointers to the parts in which fields exclude each other, with what they are to be.
 
     A budget has one of two numbers, a volume one source, a probe one way to ask, a variable a value or where to take it from.
+    Other people's labels and annotations stay: `kubectl rollout restart` has left one.
     """
     match intent:
         case {"kind": "Deployment", "spec": {"template": template}}:
-            return {"/spec/template": template}
+            theirs, ours = live["spec"]["template"]["metadata"], template["metadata"]
+            kept = {part: {**(theirs.get(part) or {}), **(ours.get(part) or {})} for part in ("labels", "annotations")}
+            return {"/spec/template": {**template, "metadata": {**ours, **kept}}}
         case {"kind": "PodDisruptionBudget", "spec": spec}:
             return {"/spec": spec}
     return {}

@@ -113,6 +113,12 @@ def is_controlled_by(manifest: Mapping[str, Any], uid: str) -> bool:
     return any(reference.get("controller") and reference.get("uid") == uid for reference in references)
 
 
+def controller_uid(manifest: Mapping[str, Any]) -> str:
+    """Of the object's controlling owner, whatever kind it is; "" for an object that nobody controls."""
+    references = manifest.get("metadata", {}).get("ownerReferences") or ()
+    return next((str(reference["uid"]) for reference in references if reference.get("controller")), "")
+
+
 def digest(value: Any) -> str:
     """Ten hex digits that differ when the value does, whatever the order of keys."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -26,6 +26,7 @@ from fairlead_operator.core.scheduling import (
     evicted,
     is_overdue,
     node_lost,
+    nominated_until,
     why_no_pods,
     why_unscheduled,
 )
@@ -57,15 +58,20 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
     leaving = draining(snapshot.pods, snapshot.now)
 
     def problem_without_node(pod: Manifest) -> Problem | None:
-        return why_unscheduled(pod, accelerator, accelerators, snapshot.accelerators, leaving)
+        return why_unscheduled(pod, accelerator, accelerators, snapshot.accelerators, leaving, now=snapshot.now)
 
     running = [pod for pod in snapshot.pods if pod.get("status", {}).get("phase") not in names.FINISHED]
     pods = tuple(_view(pod, snapshot, template, problem_without_node(pod)) for pod in running)
     workload = [problem for problem in [why_no_pods(deployment) if deployment else None] if problem]
     wanted = resolved.replicas if resolved else _live_replicas(deployment)
     if sum(1 for pod in pods if pod.scheduled and not pod.deleting) < wanted:
-        gone = [problem for pod in snapshot.pods if hash_of(pod) == template and (problem := evicted(pod))]
-        workload += [problem for problem in gone if _leaves_a_gap(problem, pods, snapshot.now)]
+        workload += [
+            problem
+            for pod in snapshot.pods
+            if hash_of(pod) == template
+            and (problem := evicted(pod))
+            and _leaves_a_gap(problem, moment(pod["metadata"]["creationTimestamp"]), pods, snapshot.now)
+        ]
     spec = service.get("spec") or {}
     former = keeps_former(snapshot.replica_sets, deployment, template)
     key_wanted = bool({"apiKey", "apiKeySecretRef"} & (spec.get("serving") or {}).keys())
@@ -124,7 +130,7 @@ def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem
         problems += [lost] if scheduled and (lost := node_lost(pod)) else []
         problems += [end] if end else []
         if scheduled and not problems:
-            problems += [beside] if (beside := why_another_container_waits(pod)) else []
+            problems += [beside] if (beside := why_another_container_waits(pod, snapshot.now)) else []
     created = moment(metadata["creationTimestamp"])
     assert created is not None
     pod_template = hash_of(pod)
@@ -153,12 +159,15 @@ def _view(pod: Manifest, snapshot: Snapshot, template: str, unscheduled: Problem
     )
 
 
-def _leaves_a_gap(gone: Problem, pods: Sequence[PodView], now: datetime) -> bool:
-    """Whether the pod that was given up may be why one is missing: such pods are kept for days, and others have come since."""
+def _leaves_a_gap(gone: Problem, made: datetime | None, pods: Sequence[PodView], now: datetime) -> bool:
+    """Whether the pod that was given up may be why one is missing: such pods are kept for days, and others have come since.
+
+    `made`: when it was created, for one of which nobody knows when it was given up.
+    """
+    others = [pod.created for pod in pods if pod.current and pod.scheduled]
     if gone.time is None:
-        return True
-    succeeded = any(pod.current and pod.scheduled and pod.created >= gone.time for pod in pods)
-    return not succeeded and now - gone.time < PERSISTS
+        return not any(made is None or other > made for other in others)
+    return not any(other >= gone.time for other in others) and now - gone.time < PERSISTS
 
 
 def _unguarded(pods: Sequence[PodView], deployment: Manifest | None, *, key_wanted: bool) -> tuple[str, ...]:
@@ -199,6 +208,7 @@ def _recheck_at(
         for pod in pods
         if pod.ready_since and is_flapping(pod, now)
     ]
+    ends += [until for pod in pods if not pod.scheduled and (until := nominated_until(pod.raw)) and until > now]
     if leaving.late_at and (workload or any(pod.current and not pod.scheduled for pod in pods)):
         ends.append(leaving.late_at)
     return min(ends, default=None)

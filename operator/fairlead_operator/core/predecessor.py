@@ -22,14 +22,14 @@ def might_be_a_predecessors(snapshot: Snapshot) -> bool:
 
 
 def without_predecessors(snapshot: Snapshot, replica_sets: Iterable[Manifest]) -> Snapshot:
-    """With the pods of our own Deployment's ReplicaSets, and those that are on their way out, whosever they were."""
+    """Without the pods whose ReplicaSet another Deployment controls, or is gone already; those on their way out stay.
+
+    A ReplicaSet that nobody controls was orphaned: our Deployment adopts it, or has not come to it yet.
+    """
     made = _deployment(snapshot)
-    ours = {
-        each["metadata"]["uid"]
-        for each in replica_sets
-        if made and names.is_controlled_by(each, made["metadata"]["uid"])
-    }
-    strangers = {id(pod) for pod in _staying(snapshot) if _replica_set(pod) not in ours}
+    ours = {"", made["metadata"]["uid"]} if made else {""}
+    stay = {"", *(each["metadata"]["uid"] for each in replica_sets if names.controller_uid(each) in ours)}
+    strangers = {id(pod) for pod in _staying(snapshot) if names.controller_uid(pod) not in stay}
     return replace(snapshot, pods=tuple(pod for pod in snapshot.pods if id(pod) not in strangers))
 
 
@@ -44,9 +44,3 @@ def _created(obj: Manifest) -> str:
 
 def _staying(snapshot: Snapshot) -> list[Manifest]:
     return [pod for pod in snapshot.pods if not pod["metadata"].get("deletionTimestamp")]
-
-
-def _replica_set(pod: Manifest) -> str:
-    """The uid of the one that controls it; "" for none."""
-    owners = pod["metadata"].get("ownerReferences") or ()
-    return next((str(owner["uid"]) for owner in owners if owner.get("controller")), "")

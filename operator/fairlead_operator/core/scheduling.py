@@ -16,6 +16,8 @@ from fairlead_operator.core.waiting import missing_claim
 _MISSING_CLAIM: Final = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" not found')
 #: A pod that is still there so long after its grace period is not merely slow.
 _LATE: Final = timedelta(seconds=60)
+#: How long pods of lower priority may take to leave: nobody says how long their grace periods are.
+_NOMINATED: Final = timedelta(minutes=10)
 #: The taint of a node whose kubelet does not answer.
 _UNREACHABLE: Final = "node.kubernetes.io/unreachable"
 #: Conditions of a pod of which the one or the other changes when the kubelet gives it up.
@@ -60,7 +62,7 @@ def draining(pods: Iterable[Manifest], now: datetime) -> Draining:
 
 
 def why_unscheduled(
-    pod: Manifest, accelerator: str, accelerators: int, free: Accelerators | None, draining: Draining
+    pod: Manifest, accelerator: str, accelerators: int, free: Accelerators | None, draining: Draining, *, now: datetime
 ) -> Problem | None:
     """Why the pod has no node; None when the scheduler has not spoken. `draining` = own pods on their way out."""
     condition = condition_of(pod, "PodScheduled")
@@ -70,10 +72,11 @@ def why_unscheduled(
     since = moment(condition.get("lastTransitionTime"))
     if condition.get("reason") == "SchedulingGated":
         return _queued(pod, since)
-    if (node := pod["status"].get("nominatedNodeName")) and "Insufficient" in text:
+    if (until := nominated_until(pod)) and now < until:
         return Problem(
             "WaitingForDrain",
-            f"pods of lower priority are leaving node {node} for pod {name}",
+            f"the scheduler has chosen node {pod['status']['nominatedNodeName']} for pod {name} and waits until there is room,"
+            " as pods of lower priority leave",
             "spec.placement.priorityClassName",
             "wait until they are gone",
             since,
@@ -97,6 +100,15 @@ def why_unscheduled(
         return _held_for_ever(lacking, draining.stuck) if draining.stuck else lacking
     field = "spec.resources" if "Insufficient" in text else "spec.placement"
     return Problem("Unschedulable", f"no node fits pod {name}: {_first_sentence(text)}", field, time=since, pod=name)
+
+
+def nominated_until(pod: Manifest) -> datetime | None:
+    """How long room may be on its way to a pod that the scheduler has a node for; None where it has none, or lacks nothing."""
+    condition = condition_of(pod, "PodScheduled") or {}
+    since = moment(condition.get("lastTransitionTime"))
+    if not since or condition.get("status") != "False" or "Insufficient" not in str(condition.get("message")):
+        return None
+    return since + _NOMINATED if pod["status"].get("nominatedNodeName") else None
 
 
 def _queued(pod: Manifest, since: datetime | None) -> Problem:
@@ -236,8 +248,8 @@ def evicted(pod: Manifest) -> Problem | None:
     return Problem(
         "Evicted",
         f"pod {name} was taken off its node ({status['reason']}): {status.get('message', '')}".rstrip(": "),
-        # No field of a pod says when it failed.
-        time=max((at for at in told if at), default=moment(pod["metadata"].get("creationTimestamp"))),
+        # No field of a pod says when it failed, and one that a kubelet did not take in has no condition either.
+        time=max((at for at in told if at), default=None),
         pod=name,
     )
 

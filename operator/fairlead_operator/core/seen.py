@@ -223,8 +223,9 @@ class Observed:
 
         `kubectl rollout restart` makes such, and an edit by hand that was set back.
         """
-        if self.deployment is None or not self.settled:
+        if self.deployment is None:
             return 0
+        # Of a former generation it is right meanwhile: else each write of ours would seem to be the end of it.
         status = self.deployment.get("status", {})
         return max(0, int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0)))
 

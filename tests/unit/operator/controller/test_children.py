@@ -43,24 +43,31 @@ class Server:
         self.asked: list[Kind] = []
         self.refuses: ApiError | None = None
         self.refusals = 1000
-        self.makes = live()
+        self.makes = self.would_make = live()
+        self.in_the_meantime: list[ApiError] = []
         self.leaves = live()
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         self.asked.append(kind)
         return self.objects[kind]
 
-    async def apply(self, manifest: dict[str, Any], known_uid: str | None) -> dict[str, Any]:
+    async def apply(self, manifest: dict[str, Any], known_uid: str | None, dry_run: str = "") -> dict[str, Any]:
+        if dry_run:
+            return self.would_make
         self.applied.append(known_uid)
         if self.refuses and len(self.applied) <= self.refusals:
             raise self.refuses
         return self.makes
 
     async def rewrite(self, kind: Kind, manifest: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+        if self.in_the_meantime:
+            raise self.in_the_meantime.pop()
         self.rewritten.append((manifest["metadata"]["resourceVersion"], list(parts), len(self.applied)))
-        return live()
+        return manifest
 
     async def remove(self, kind: Kind, manifest: dict[str, Any], pointers: list[str]) -> dict[str, Any]:
+        if self.in_the_meantime:
+            raise self.in_the_meantime.pop()
         self.removed.append((manifest["metadata"]["resourceVersion"], pointers))
         return self.leaves
 
@@ -338,7 +345,7 @@ def templated(version: str, template: str, **pod: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("before", "expected"),
     [
-        pytest.param("former", [("8", ["/spec/template/spec/priorityClassName"])], id="of a former template, as after kubectl rollout undo"),
+        pytest.param("former", [("7", ["/spec/template/spec/priorityClassName"])], id="of a former template, as after kubectl rollout undo"),
         pytest.param("wanted", [], id="of somebody else, in a template that stays"),
     ],
 )  # fmt: skip
@@ -346,10 +353,54 @@ async def test_what_was_asked_for_before_goes_with_its_template(
     children: Children, server: Server, before: str, expected: list[Any]
 ) -> None:
     wanted = {**templated("0", "wanted"), "metadata": INTENT["metadata"]}
-    children.store.observe(DEPLOYMENTS, {**templated("7", before, priorityClassName="high")})
-    server.makes = templated("8", "wanted", priorityClassName="high")
-    server.leaves = templated("9", "wanted")
+    children.store.observe(DEPLOYMENTS, templated("7", before, priorityClassName="high"))
+    server.would_make = templated("7", "wanted", priorityClassName="high")
+    server.leaves, server.makes = templated("8", before), templated("9", "wanted")
 
     await children.bring_about(SERVICE, [wanted])
 
     assert server.removed == expected
+
+
+async def test_what_the_intent_itself_takes_out_is_left_to_it(children: Children, server: Server) -> None:
+    wanted = {**templated("0", "wanted"), "metadata": INTENT["metadata"]}
+    children.store.observe(DEPLOYMENTS, templated("7", "former", priorityClassName="high"))
+    server.makes = server.would_make = templated("8", "wanted")
+
+    await children.bring_about(SERVICE, [wanted])
+
+    assert (server.applied, server.removed) == (["d"], [])
+
+
+CONFLICT = ApiError(409, "Conflict", "the object has been modified")
+
+
+async def test_a_conflict_makes_nothing_forgotten_that_is_to_go(children: Children, server: Server) -> None:
+    """The Deployment's controller writes as soon as somebody has changed the template."""
+    wanted = {**templated("0", "wanted"), "metadata": INTENT["metadata"]}
+    there = templated("7", "former", priorityClassName="high")
+    children.store.observe(DEPLOYMENTS, there)
+    server.would_make = there
+    server.leaves, server.makes = templated("8", "former"), templated("9", "wanted")
+    server.in_the_meantime = [CONFLICT]
+    with pytest.raises(NotYetError):
+        await children.bring_about(SERVICE, [wanted])
+    assert server.applied == []
+
+    server.objects[DEPLOYMENTS] = there
+    await children.bring_about(SERVICE, [wanted])
+
+    assert server.removed == [("7", ["/spec/template/spec/priorityClassName"])]
+
+
+async def test_a_conflict_is_no_refusal_of_the_intent(children: Children, server: Server) -> None:
+    children.store.observe(DEPLOYMENTS, live(spec={**WITH_PODS["spec"], "replicas": 3}))
+    server.refuses, server.refusals, server.in_the_meantime = EXCLUDED, 1, [CONFLICT]
+    server.makes = live(spec=WITH_PODS["spec"])
+    with pytest.raises(NotYetError):
+        await children.bring_about(SERVICE, [WITH_PODS])
+
+    server.objects[DEPLOYMENTS] = live(spec={**WITH_PODS["spec"], "replicas": 3})
+    (change,) = await children.bring_about(SERVICE, [WITH_PODS])
+
+    assert "replicas" in change

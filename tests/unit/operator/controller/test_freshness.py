@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fairlead_operator.controller.freshness import LONGEST_LISTING, PATIENCE, Freshness
-from fairlead_operator.controller.kinds import INFERENCE_SERVICES, PODS, WATCHED, Kind
+from fairlead_operator.controller.kinds import DEPLOYMENTS, INFERENCE_SERVICES, PODS, WATCHED, Kind
 from fairlead_operator.controller.outcomes import ApiError
 from fairlead_operator.controller.store import Key, Listed, Store
 from unit.operator.controller.objects import Clock, child, obj
@@ -377,35 +377,58 @@ async def test_a_namespace_that_is_gone_keeps_no_other_from_being_served(two: Fr
     assert two.unready() == ""
 
 
-async def test_what_is_known_of_a_closed_namespace_is_forgotten_at_the_second_refusal(
-    two: Freshness, listing: Listing, told: list[Any]
-) -> None:
-    """One refusal may be of an API server in its start."""
-    pod = {**child(version=50), "metadata": {**child(version=50)["metadata"], "namespace": "other"}}
-    listing.items[PODS] = [pod]
-    two.store.observe(PODS, pod)
-    listing.forbidden = closed("other")
-    await compare(two)
-    assert two.store.count(PODS) == 1
+OTHER = {**obj(version=50), "metadata": {**obj(version=50)["metadata"], "namespace": "other"}}
+OF_OTHER = {**child(version=51), "metadata": {**child(version=51)["metadata"], "namespace": "other"}}
 
-    await compare(two)
-    assert two.store.count(PODS) == 0
+
+@pytest.fixture
+def served(two: Freshness, listing: Listing) -> Freshness:
+    """In the second namespace there are a service and a child of it."""
+    for kind, item in ((INFERENCE_SERVICES, OTHER), (DEPLOYMENTS, OF_OTHER)):
+        listing.items[kind] = [item]
+        two.store.observe(kind, item)
+    return two
+
+
+async def test_services_of_a_closed_namespace_are_forgotten_after_a_while(
+    served: Freshness, listing: Listing, told: list[Any], clock: Clock
+) -> None:
+    """An API server in its start refuses too. A service that comes back must meet its children."""
+    listing.forbidden = closed("other")
+    for _ in range(3):
+        await compare(served)
+    assert served.store.count(INFERENCE_SERVICES) == 1
+
+    clock.time += PATIENCE + 1
+    await compare(served)
+    assert (served.store.count(INFERENCE_SERVICES), served.store.count(DEPLOYMENTS)) == (0, 1)
     assert told == [("other", "mistral")]
 
     listing.forbidden = set()
-    await compare(two)
-    assert "Pod other/mistral" in await two._settle(), "it is open again, and the watches have to show the same objects"
+    assert "InferenceService other/mistral" in await served._settle(), "the watches have to show it again"
 
 
-async def test_an_open_namespace_between_two_refusals_begins_anew(two: Freshness, listing: Listing) -> None:
-    pod = {**child(version=50), "metadata": {**child(version=50)["metadata"], "namespace": "other"}}
-    two.store.observe(PODS, pod)
-    listing.items[PODS] = [pod]
+async def test_an_open_namespace_between_two_refusals_begins_anew(
+    served: Freshness, listing: Listing, clock: Clock
+) -> None:
     for forbidden in (closed("other"), set(), closed("other")):
         listing.forbidden = forbidden
-        await compare(two)
+        await compare(served)
+        clock.time += PATIENCE + 1
 
-    assert two.store.count(PODS) == 1
+    assert served.store.count(INFERENCE_SERVICES) == 1
+
+
+async def test_an_api_server_that_refuses_everything_makes_nothing_forgotten(
+    served: Freshness, listing: Listing, clock: Clock
+) -> None:
+    listing.forbidden = closed("ns", "other")
+    for _ in range(3):
+        with pytest.raises(ApiError):
+            await served._settle()
+        clock.time += PATIENCE + 1
+
+    assert served.store.count(INFERENCE_SERVICES) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,14 @@ from fairlead_operator.controller import reconciler
 from fairlead_operator.controller.children import Children
 from fairlead_operator.controller.cluster import Cluster
 from fairlead_operator.controller.hub import Hub
-from fairlead_operator.controller.kinds import CONTROLLER_REVISIONS, INFERENCE_SERVICES, PODS, SERVICES, Kind
+from fairlead_operator.controller.kinds import (
+    CONTROLLER_REVISIONS,
+    DEPLOYMENTS,
+    INFERENCE_SERVICES,
+    PODS,
+    SERVICES,
+    Kind,
+)
 from fairlead_operator.controller.outcomes import ApiError, NotYetError
 from fairlead_operator.controller.planner import Planner
 from fairlead_operator.controller.reconciler import Reconciler, Report
@@ -66,7 +73,9 @@ class Server:
         self.listed += 1
         return self.replica_sets
 
-    async def apply(self, manifest: Manifest, _: str | None) -> Manifest:
+    async def apply(self, manifest: Manifest, _: str | None, dry_run: str = "") -> Manifest:
+        if dry_run:
+            return deepcopy(manifest)
         if manifest["kind"] == self.refused:
             self.tries += 1
             said = f"failed calling webhook, after {self.tries}.5s"
@@ -488,3 +497,21 @@ async def test_what_is_left_of_a_predecessor_is_waited_for_and_then_told(world: 
     del world.server.objects["Service", "mistral"]
     await world.reconciler.reconcile(KEY)
     assert world.conditions()["Accepted"] == "True/Valid"
+
+
+async def test_a_deployment_that_lost_its_label_is_not_taken_for_none(world: World) -> None:
+    """No watch shows it any more: decided on as if there were none, all of its pods might be somebody else's."""
+    await world.reconciler.reconcile(KEY)
+    made = world.server.objects["Deployment", "mistral"]
+    world.store.end(DEPLOYMENTS, place(made), uid(made), 10_000)
+    former = ready().aged(-60).of(service())
+    owner = {"kind": "ReplicaSet", "uid": "r", "controller": True}
+    former["metadata"] |= {"resourceVersion": "5", "ownerReferences": [owner]}
+    world.store.observe(PODS, former)
+    of_ours = {"kind": "Deployment", "uid": uid(made), "controller": True}
+    world.server.replica_sets = [{"metadata": {"uid": "r", "ownerReferences": [of_ours]}, "spec": {"template": {}}}]
+
+    await world.reconciler.reconcile(KEY)
+
+    assert world.conditions()["Available"] == "True/Serving"
+    assert world.store.get(DEPLOYMENTS, KEY) is not None

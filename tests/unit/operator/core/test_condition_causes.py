@@ -6,6 +6,7 @@ import pytest
 
 from fairlead_operator.core import names
 from fairlead_operator.core.conditions import conditions
+from fairlead_operator.core.moments import rfc3339
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.observe import observe
 from fairlead_operator.core.refusal import Refusal
@@ -190,6 +191,7 @@ def other(name: str, reason: str, message: str = "", exit_code: int = 0) -> Mani
     last = {"lastState": {"terminated": {"exitCode": exit_code, "reason": "Error"}}} if exit_code else {}
     return {
         "name": name,
+        "image": "example.test/proxy:1",
         "restartCount": 9,
         "state": {"waiting": {"reason": reason, "message": message}},
         **last,
@@ -204,7 +206,7 @@ LOOPS = other("proxy", "CrashLoopBackOff", "back-off 2m40s restarting failed con
     [
         pytest.param(waiting("PodInitializing"), "initContainerStatuses", [other("vault", "CrashLoopBackOff", "back-off 5m0s", 1)], "container vault of pod mistral-0, which is not the engine's, ends again and again, with exit code 1; read its log, kubectl logs mistral-0 -c vault; it is started again by itself", id="the engine waits for an init container"),
         pytest.param(starting(), "containerStatuses", [LOOPS], "container proxy of pod mistral-0, which is not the engine's, ends again and again, with exit code 2; read its log, kubectl logs mistral-0 -c proxy; it is started again by itself", id="a container beside the engine"),
-        pytest.param(starting(), "containerStatuses", [other("proxy", "ErrImagePull", "proxy:1: not found")], "container proxy of pod mistral-0, which is not the engine's, cannot start: proxy:1: not found; correct what the message names where that container is added", id="its image"),
+        pytest.param(starting(), "containerStatuses", [other("proxy", "ErrImagePull", "proxy:1: not found")], "container proxy of pod mistral-0, which is not the engine's, cannot start: its image example.test/proxy:1 cannot be pulled; correct what the message names where that container is added", id="its image"),
         pytest.param(starting(), "containerStatuses", [other("proxy", "CreateContainerConfigError", 'configmap "mesh" not found')], "container proxy of pod mistral-0, which is not the engine's, cannot start: configmap \"mesh\" not found; correct what the message names where that container is added", id="its configuration"),
         pytest.param(starting(), "containerStatuses", [other("proxy", "ContainerCreating")], "no engine of this spec has failed", id="it is on its way"),
         pytest.param(ready(), "containerStatuses", [LOOPS], "no engine of this spec has failed", id="the pod is Ready again"),
@@ -288,17 +290,65 @@ def test_an_evicted_pod_that_was_replaced_is_not_told_again_when_there_are_to_be
 def test_when_a_pod_was_given_up_is_read_from_what_changed_last() -> None:
     pod = starting().failed("UnexpectedAdmissionError", "no devices", 60).of(service())
 
-    def at(*kinds: str) -> int:
+    def at(*kinds: str) -> int | None:
         said = [condition for condition in pod["status"]["conditions"] if condition["type"] in kinds]
         problem = evicted({**pod, "status": {**pod["status"], "conditions": said}})
         assert problem is not None
-        assert problem.time is not None
-        return int((NOW - problem.time).total_seconds())
+        return int((NOW - problem.time).total_seconds()) if problem.time else None
 
     assert at("PodScheduled", "DisruptionTarget") == 60
     assert at("PodScheduled", "Ready") == 60
     assert at("PodScheduled") == 1200
-    assert at() == 1200, "it was made then"
+    assert at() is None
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [(ready().aged(86401), "False/Evicted"), (ready().aged(86399), "Unknown/Scheduling")],
+    ids=["the other pod is older", "another was made after it"],
+)
+def test_a_pod_that_a_kubelet_did_not_take_in_is_told_until_another_was_made(other: PodBuilder, expected: str) -> None:
+    """As after a restart of the kubelet, of a pod of yesterday: nothing says when."""
+    gone = starting().failed("UnexpectedAdmissionError", "no healthy devices").aged(86400).named("gone").of(service())
+    gone["status"]["conditions"] = []
+
+    assert stated(service().replicas(2), gone, other)["Scheduled"] == expected
+
+
+ENDED = {"terminated": {"exitCode": 2, "reason": "Error"}}
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        pytest.param({"waiting": {"reason": "CrashLoopBackOff"}}, True, id="it waits for the next start"),
+        pytest.param(
+            {"running": {"startedAt": rfc3339(NOW - timedelta(seconds=599))}}, True, id="it runs for a moment"
+        ),
+        pytest.param(ENDED, True, id="it has just ended"),
+        pytest.param({"running": {"startedAt": rfc3339(NOW - timedelta(seconds=600))}}, False, id="it runs on"),
+        pytest.param({"terminated": {"exitCode": 0}}, False, id="it has done its work"),
+    ],
+)
+def test_what_ends_again_and_again_is_said_in_the_same_words_throughout(state: Manifest, *, told: bool) -> None:
+    pod = starting().of(service())
+    pod["status"]["initContainerStatuses"] = [{"name": "proxy", "restartCount": 2, "state": state, "lastState": ENDED}]
+
+    found = conditions(observed(service(), pod))["EngineHealthy"]
+
+    assert (
+        "proxy of pod mistral-0, which is not the engine's, ends again and again, with exit code 2" in found.message
+    ) == told
+
+
+def test_two_ways_to_say_that_an_image_cannot_be_pulled_are_one() -> None:
+    said = set()
+    for reason, message in (("ErrImagePull", "not found"), ("ImagePullBackOff", "Back-off pulling image")):
+        pod = starting().of(service())
+        pod["status"]["containerStatuses"].append(other("proxy", reason, message))
+        said.add(conditions(observed(service(), pod))["EngineHealthy"].message)
+
+    assert len(said) == 1
 
 
 def test_an_evicted_pod_of_an_earlier_spec_is_not_told() -> None:
@@ -320,7 +370,8 @@ def test_pods_of_lower_priority_that_leave_are_waited_for() -> None:
     assert (told["Scheduled"].status, told["Scheduled"].reason) == ("False", "WaitingForDrain")
     assert (
         told["Scheduled"].message
-        == "pods of lower priority are leaving node node-1 for pod mistral-0; wait until they are gone"
+        == "the scheduler has chosen node node-1 for pod mistral-0 and waits until there is room, as pods of lower priority leave;"
+        " wait until they are gone"
     )
     assert "Stalled" not in told
 

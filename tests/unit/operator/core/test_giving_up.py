@@ -1,6 +1,7 @@
 """Five equal failures of a template that never served: no pod is kept, and everybody is told why and how to go on."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -89,7 +90,7 @@ def replica_set(replicas: int, template: str = "0123456789", owner: str = "uid-d
     return {
         "metadata": {
             "name": "mistral-x",
-            "ownerReferences": [{"kind": "Deployment", "uid": owner, "controller": True}],
+            "ownerReferences": [{"kind": "Deployment", "uid": owner, "controller": True}] if owner else [],
         },
         "spec": {
             "replicas": replicas,
@@ -107,6 +108,7 @@ def replica_set(replicas: int, template: str = "0123456789", owner: str = "uid-d
         pytest.param([crashed(KV)], [replica_set(0)], True, id="the old pods have given way"),
         pytest.param([crashed(KV)], [replica_set(1, TEMPLATE)], True, id="only what fails is to have pods"),
         pytest.param([crashed(KV)], [replica_set(1, owner="uid-other")], True, id="somebody else's"),
+        pytest.param([crashed(KV)], [replica_set(1, owner="")], False, id="nobody's: our Deployment is about to adopt it"),
     ],
 )  # fmt: skip
 def test_what_an_old_replica_set_still_keeps_is_not_given_up(
@@ -136,6 +138,14 @@ def test_replica_sets_are_asked_for_once_and_not_at_rest(owner: ServiceBuilder, 
     live["spec"]["replicas"] = replicas
 
     assert depends_on_replica_sets(observed(owner, crashed(KV), children=(live,))) == expected
+
+
+def test_without_a_deployment_any_replica_set_may_be_what_goes_on() -> None:
+    """Somebody deleted the Deployment and left its pods: the next one would be made for no pods, and take them along."""
+    at = snapshot(failed(5), crashed(KV), children=())
+    assert depends_on_replica_sets(observe(at, failed(5).outcome))
+
+    assert observe(replace(at, replica_sets=(replica_set(1, owner=""),)), failed(5).outcome).given_up is None
 
 
 def test_another_value_of_the_annotation_is_another_try() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.core.intent import additions, differs, in_the_way, is_another_template, leftovers
+from fairlead_operator.core.intent import additions, differs, exclusive, in_the_way, is_another_template, leftovers
 from fairlead_operator.core.names import Manifest
 from unit.operator.builders import service
 
@@ -217,12 +217,20 @@ WANTED = service().spec("placement", nodeSelector={"zone": "c"}).top(imagePullSe
 
 
 def test_what_a_former_template_asked_for_is_found() -> None:
-    found = leftovers(WANTED.child("Deployment"), FORMER.child("Deployment"))
+    former = FORMER.child("Deployment")
+    former["spec"]["template"]["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "gpus"
+    for part in ("limits", "requests"):
+        former["spec"]["template"]["spec"]["containers"][0]["resources"][part]["amd.com/gpu"] = "1"
+
+    found = leftovers(WANTED.child("Deployment"), former)
 
     assert found == [
         *(f"{POD}/{name}" for name in ("affinity", "priorityClassName", "runtimeClassName")),
         f"{POD}/securityContext/supplementalGroups",
         f"{POD}/nodeSelector/pool~1gpu",
+        "/spec/template/metadata/labels/kueue.x-k8s.io~1queue-name",
+        f"{POD}/containers/0/resources/limits/amd.com~1gpu",
+        f"{POD}/containers/0/resources/requests/amd.com~1gpu",
         f"{POD}/imagePullSecrets/0",
     ]
 
@@ -242,3 +250,16 @@ def test_no_template_leaves_anything_of_its_own() -> None:
 )  # fmt: skip
 def test_another_template_is_told_by_its_hash(intent: Manifest, live: Manifest, expected: bool) -> None:  # noqa: FBT001
     assert is_another_template(intent, live) == expected
+
+
+def test_other_peoples_labels_and_annotations_stay_where_all_else_is_replaced() -> None:
+    live = _live()
+    restarted = {"kubectl.kubernetes.io/restartedAt": "now"}
+    live["spec"]["template"]["metadata"] = {"labels": {"team": "a"}, "annotations": restarted}
+
+    (template,) = exclusive(INTENT, live).values()
+
+    ours = INTENT["spec"]["template"]["metadata"]
+    assert template["metadata"]["labels"] == {"team": "a", **ours["labels"]}
+    assert template["metadata"]["annotations"] == {**restarted, **ours["annotations"]}
+    assert template["spec"] == INTENT["spec"]["template"]["spec"]

@@ -29,9 +29,9 @@ def look(*pods: Manifest, there: bool = True) -> Snapshot:
 
 
 def replica_set(uid: str, deployment: str = "uid-deployment") -> dict[str, Any]:
-    return {
-        "metadata": {"uid": uid, "ownerReferences": [{"kind": "Deployment", "uid": deployment, "controller": True}]}
-    }
+    """Controlled by the Deployment with this uid; by nobody for ""."""
+    owner = [{"kind": "Deployment", "uid": deployment, "controller": True}] if deployment else []
+    return {"metadata": {"uid": uid, "ownerReferences": owner}}
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,18 @@ def test_nobody_is_asked_where_times_tell_enough(at: Snapshot, expected: bool) -
 def test_only_pods_of_our_deployment_are_ours() -> None:
     """An orphaned ReplicaSet that it adopted is one of its own, however old its pods."""
     adopted, stranger = of(OLDER.named("adopted"), "ours"), of(OLDER.named("stranger"), "theirs")
-    leaving = of(OLDER.named("leaving").deleting(), "theirs")
+    leaving, orphan = of(OLDER.named("leaving").deleting(), "theirs"), of(OLDER.named("orphan"), "nobody's")
+    left, bare = of(OLDER.named("left"), "gone"), OLDER.named("bare").of(service())
+    sets = [replica_set("ours"), replica_set("theirs", "uid-of-the-former"), replica_set("nobody's", "")]
 
-    found = without_predecessors(
-        look(adopted, stranger, leaving), [replica_set("ours"), replica_set("theirs", "uid-of-the-former")]
-    )
+    found = without_predecessors(look(adopted, stranger, leaving, orphan, left, bare), sets)
 
-    assert found == replace(look(), pods=(adopted, leaving))
+    assert found == replace(look(), pods=(adopted, leaving, orphan, bare))
 
 
-def test_without_a_deployment_of_ours_no_pod_is() -> None:
-    assert without_predecessors(look(of(YOUNGER, "a"), there=False), [replica_set("a")]).pods == ()
+def test_without_a_deployment_only_what_was_orphaned_is() -> None:
+    orphan, stranger = of(YOUNGER.named("orphan"), "a"), of(YOUNGER.named("stranger"), "b")
+
+    found = without_predecessors(look(orphan, stranger, there=False), [replica_set("a", ""), replica_set("b")])
+
+    assert found.pods == (orphan,)

@@ -117,7 +117,8 @@ def new(index: int, pod: PodBuilder, asked: ServiceBuilder = WANTED) -> Manifest
         pytest.param(asks(), live(FORMER, replaces="the last one found no room"), [old(0), old(1)], True, id="another rollout's strategy is not this one's"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(59))], True, id="no room yet"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(60))], False, id="no room for a minute"),
-        pytest.param(asks(), live(WANTED), [old(0), old(1), nominated(new(0, waits(900)))], True, id="the scheduler makes room by itself"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), nominated(new(0, waits(599)))], True, id="the scheduler makes room by itself"),
+        pytest.param(asks(), live(WANTED), [old(0), old(1), nominated(new(0, waits(600)))], False, id="it does not come to it"),
         pytest.param(asks(surgeWaitSeconds=5), live(WANTED), [old(0), old(1), new(0, waits(5))], False, id="no room for as long as it may take"),
         pytest.param(asks(), live(WANTED), [old(0), old(1), new(0, waits(900, "held", "SchedulingGated"))], False, id="a queue does not let it in"),
         pytest.param(asks(), live(WANTED, replica_failure('pods "x" is forbidden: exceeded quota: gpus')), [old(0), old(1)], False, id="the quota does not let it be made"),
@@ -523,17 +524,25 @@ def test_replicas_that_serve_different_weights(commits: list[str], reason: str) 
         assert "111111111111 is pinned, mistral-1 serves 222222222222; delete the pods" in verdict.message
 
 
-def restarted(asked: ServiceBuilder, replicas: int, updated: int) -> Observed:
+def restarted(
+    asked: ServiceBuilder, replicas: int, updated: int, *, replaces: str = "", generation: int = 1
+) -> Observed:
     """`kubectl rollout restart` of what has served: the pods to come are of an equal template, and find no room."""
-    made = live(asked)
+    made = live(asked, replaces=replaces)
+    made["metadata"]["generation"] = generation
     made["status"] |= {"replicas": replicas, "updatedReplicas": updated}
     served = build_revision(asked.resolved, replace(asked.revision, served=True))
     pods = new(0, ready(), asked), new(1, ready(), asked), new(2, waits(60), asked)
     return observe(snapshot(asked, *pods, children=(made, served)), asked.outcome)
 
 
-def test_a_restart_by_hand_finds_its_way_where_there_is_no_room() -> None:
-    at = restarted(asks(), 3, 1)
+@pytest.mark.parametrize(
+    ("replaces", "generation"),
+    [("", 1), ("full", 2)],
+    ids=["it is seen", "our own write is not seen by the Deployment's controller yet"],
+)
+def test_a_restart_by_hand_finds_its_way_where_there_is_no_room(replaces: str, generation: int) -> None:
+    at = restarted(asks(), 3, 1, replaces=replaces, generation=generation)
 
     assert not rollout(at).surge
     told = conditions(at)["UpToDate"]
