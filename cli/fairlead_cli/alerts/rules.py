@@ -180,13 +180,18 @@ ENGINES: Final = (
 OPERATOR: Final = (
     Alert(
         "FairleadOperatorDown",
-        # One namespace, one installation: where there are several, each is told.
-        f"max by (namespace) (up{{{_OPERATOR}}}) == 0 or absent(max(up{{{_OPERATOR}}}))",
+        # One namespace, one installation: where there are several, each is told. One that has no pod has no `up` either, so that only
+        # the last hour knows of it, while another one is there; not a day, or one that was uninstalled would be told for as long.
+        f"max by (namespace) (up{{{_OPERATOR}}}) == 0"
+        f" or (max by (namespace) (max_over_time(up{{{_OPERATOR}}}[1h])) unless max by (namespace) (up{{{_OPERATOR}}}))"
+        f" and on () max(up{{{_OPERATOR}}})"
+        f" or absent(max(up{{{_OPERATOR}}}))",
         "10m",
         Severity.CRITICAL,
         "No fairlead operator answers Prometheus",
         "Models serve, and Kubernetes replaces pods that die. Nothing is rolled out, scaled or told.",
-        "See [the operator is down](operations.md#the-operator-is-down).",
+        "See [the operator is down](operations.md#the-operator-is-down). Of several installations one without a pod is told for an hour, also "
+        "when it was uninstalled; the last one until it is back.",
     ),
     Alert(
         "FairleadNoLeader",

@@ -14,6 +14,7 @@ SERVED = {"namespace": "models", "name": "mistral"}
 IN_POD = {**SERVED, "pod": "mistral-a"}
 BY_NAME = {alert.name: alert for alert in ALERTS}
 
+TEAM_A, TEAM_B = (f'up{{{OPERATOR},namespace="team-{team}"}}' for team in "ab")
 
 def condition(kind: str, reason: str) -> str:
     return f'fairlead_condition{{{OF},type="{kind}",reason="{reason}"}}'
@@ -178,7 +179,7 @@ FIRES = [
     pytest.param(
         Fires(
             "FairleadOperatorDown",
-            {f'up{{{OPERATOR},namespace="team-a"}}': "1x20", f'up{{{OPERATOR},namespace="team-b"}}': "0x20"},
+            {TEAM_A: "1x20", TEAM_B: "0x20"},
             11,
             "No fairlead operator answers Prometheus",
             {"namespace": "team-b"},
@@ -197,6 +198,24 @@ FIRES = [
                 f'fairlead_leader{{{OPERATOR},namespace="team-b"}}': "0x20",
             },
             6,
+    pytest.param(
+        Fires(
+            "FairleadOperatorDown",
+            {TEAM_A: "1x40", TEAM_B: "1x5 stale"},
+            17,
+            "No fairlead operator answers Prometheus",
+            {"namespace": "team-b"},
+        ),
+        id="one of two installations has no pod any more",
+    ),
+    pytest.param(
+        Fires("FairleadOperatorDown", {TEAM_A: "1x5 stale"}, 17, "No fairlead operator answers Prometheus"),
+        id="the only installation has no pod any more: told once",
+    ),
+    pytest.param(
+        Fires("FairleadOperatorDown", {TEAM_A: "1x5 stale"}, 90, "No fairlead operator answers Prometheus"),
+        id="and told for as long as it has none",
+    ),
             "No fairlead operator leads",
             {"namespace": "team-b"},
         ),
@@ -324,6 +343,18 @@ SILENT = [
         Silent(
             "FairleadQueueLong",
             {f"fairlead_workqueue_depth{{{OPERATOR}}}": "900x40", f"fairlead_leader{{{OPERATOR}}}": "0x40"},
+    pytest.param(
+        Silent(
+            "FairleadOperatorDown",
+            {TEAM_A: "1x40", TEAM_B: "1x5 stale", TEAM_B.replace("operator-a", "operator-b"): "_x8 1x40"},
+            30,
+        ),
+        id="another pod took its place",
+    ),
+    pytest.param(
+        Silent("FairleadOperatorDown", {TEAM_A: "1x90", TEAM_B: "1x5 stale"}, 80),
+        id="one of two installations was uninstalled over an hour ago",
+    ),
             35,
         ),
         id="the standby's queue, which nobody works off",
