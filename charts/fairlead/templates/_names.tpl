@@ -42,6 +42,16 @@ annotations:
 {{- if hasKey $keys "generate" }}{{ $keys.generate }}{{ else }}true{{ end }}
 {{- end -}}
 
+{{- /* "true" where PodMonitors are made. */}}
+{{- define "fairlead.monitored" -}}
+{{- and (.Values.podMonitor).enabled (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PodMonitor") }}
+{{- end -}}
+
+{{- /* "true" where alerts are made. */}}
+{{- define "fairlead.alerted" -}}
+{{- and (.Values.prometheusRules).enabled (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PrometheusRule") }}
+{{- end -}}
+
 {{- define "fairlead.topologySpreadConstraints" -}}
 {{- $default := dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway" }}
 {{- $constraints := .Values.topologySpreadConstraints | default (gt (int .Values.replicas) 1 | ternary (list $default) list) }}
