@@ -48,11 +48,11 @@ class Release:
         """Where the services are."""
         return Kubectl(self.plane.kubectl, self.plane.kubeconfig, MODELS)
 
-    def helm(self, *arguments: str) -> str:
-        """What it prints; nothing waits for the operator's pods, for there is no node."""
+    def helm(self, *arguments: str, namespace: str = NAMESPACE, user: Path | None = None) -> str:
+        """What it prints; nothing waits for the operator's pods, for there is no node. user: a kubeconfig, of somebody who may do less."""
         own = {f"HELM_{name}_HOME": str(self.folder / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
-        environment = {**os.environ, **own, "KUBECONFIG": str(self.plane.kubeconfig)}
-        command = [str(self.program), *arguments, "--namespace", NAMESPACE]
+        environment = {**os.environ, **own, "KUBECONFIG": str(user or self.plane.kubeconfig)}
+        command = [str(self.program), *arguments, "--namespace", namespace]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -169,3 +169,20 @@ def test_the_clusters_own_roles_know_services(release: Release, role: str, verb:
     eventually(lambda: may("get"), "the aggregated role")
 
     assert may(verb) is allowed
+
+
+def test_a_further_release_takes_somebody_with_all_rights_in_its_namespace(release: Release) -> None:
+    release.helm("upgrade", "--install", RELEASE, str(CHART))
+    team = Kubectl(release.plane.kubectl, release.plane.kubeconfig, "team-b")
+    team.new_namespace("team-b")
+    install = ["install", "further", str(CHART), "--set", "watchNamespaces={team-b}", "--set", "crds.install=false"]
+    install += ["--set", "userRoles.create=false"]
+    for role in ("admin", "cluster-admin"):
+        team("create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}-of-b")
+
+    with pytest.raises(AssertionError, match="attempting to grant RBAC permissions not currently held"):
+        release.helm(*install, namespace="team-b", user=release.plane.user("admin-of-b"))
+    release.helm("uninstall", "further", namespace="team-b")
+    release.helm(*install, namespace="team-b", user=release.plane.user("cluster-admin-of-b"))
+
+    assert team.get("deployment", "further-fairlead") is not None

@@ -1,5 +1,6 @@
 """What docs/scaling.md shows is what the API server takes."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,6 +39,18 @@ def test_autoscalers_on_the_page_scale_an_inference_service_of_the_page() -> Non
 
     assert list(targets()) == [expected, expected]
     assert "scale" in DEFINITION["versions"][0]["subresources"]
+
+
+def test_a_query_of_the_page_asks_for_one_service_alone() -> None:
+    """A pattern of pods' names fits those of another service too whose name begins alike."""
+    (keda,) = [manifest for manifest in MANIFESTS if manifest["apiVersion"].startswith("keda.sh/")]
+    (query,) = [trigger["metadata"]["query"] for trigger in keda["spec"]["triggers"]]
+
+    assert dict(re.findall(r'(\w+)="([^"]*)"', query)) == {
+        "namespace": "default",
+        "name": keda["spec"]["scaleTargetRef"]["name"],
+    }
+    assert "=~" not in query
 
 
 def test_every_rule_of_the_autoscaler_is_on_the_page() -> None:

@@ -20,6 +20,8 @@ SHARED = (
     "/opt/containerd",
     "/etc/cni",
     "/etc/containerd",
+    "/usr/libexec/kubernetes",
+    "/var/log/containers",
 )
 
 #: Tests of the API run these too, at any time; ours are told apart by their mark.
@@ -41,10 +43,17 @@ def take() -> Snapshot:
         "network namespaces": printed("lsns", "--type", "net", "--noheadings", "--output", "NS"),
         "control groups": sorted(str(path) for path in groups()),
         "kernel settings": settings(),
-        "folders of others": sorted(str(path) for top in SHARED for path in Path(top).rglob("*")),
+        "folders of others": sorted(
+            str(path) for top in SHARED for path in [*Path(top).rglob("*"), Path(top)] if there(path)
+        ),
         "sockets and state": sorted(path.name for path in paths.RUN.glob("*") if path.name not in {"lock", "images"}),
         "listeners": sorted(listener for listener in listeners() if int(listener.rpartition(":")[2]) in ports()),
     }
+
+
+def there(path: Path) -> bool:
+    """Whether anything is, a link that leads nowhere too."""
+    return path.exists() or path.is_symlink()
 
 
 def processes() -> Counter[str]:

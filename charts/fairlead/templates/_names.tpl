@@ -8,19 +8,17 @@
 
 {{- define "fairlead.selector" -}}
 app.kubernetes.io/name: fairlead
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
+{{- /* Labels of an object; "own" are those of that object alone. A pod must have the selector's, whatever else is asked for. */}}
 {{- define "fairlead.labels" -}}
-{{ include "fairlead.selector" . }}
-app.kubernetes.io/part-of: fairlead
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.extraLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- $made := dict "app.kubernetes.io/part-of" "fairlead" "app.kubernetes.io/version" .root.Chart.AppVersion "helm.sh/chart" $chart }}
+{{- $made = set $made "app.kubernetes.io/managed-by" .root.Release.Service }}
+{{- $selector := include "fairlead.selector" .root | fromYaml }}
+{{- merge (dict) $selector (.own | default dict) (.root.Values.extraLabels | default dict) $made | toYaml }}
 {{- end -}}
 
 {{- /* Labels as key=value,key=value. */}}
@@ -42,6 +40,16 @@ annotations:
 {{- define "fairlead.generatesApiKeys" -}}
 {{- $keys := .Values.apiKeys | default dict }}
 {{- if hasKey $keys "generate" }}{{ $keys.generate }}{{ else }}true{{ end }}
+{{- end -}}
+
+{{- /* "true" where PodMonitors are made. */}}
+{{- define "fairlead.monitored" -}}
+{{- and (.Values.podMonitor).enabled (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PodMonitor") }}
+{{- end -}}
+
+{{- /* "true" where alerts are made. */}}
+{{- define "fairlead.alerted" -}}
+{{- and (.Values.prometheusRules).enabled (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PrometheusRule") }}
 {{- end -}}
 
 {{- define "fairlead.topologySpreadConstraints" -}}

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 #: Stands for the value prometheusRules.runbook of the chart.
 RUNBOOK: Final = "$RUNBOOK"
+#: What is asked of a model. Proxies that look at /health, and strangers at what is on no route, would hide how many of these fail.
+ASKED: Final = 'route!~"/health|other"'
 
 
 class Severity(StrEnum):
@@ -159,11 +161,12 @@ ENGINES: Final = (
     ),
     Alert(
         "FairleadRequestsFail",
-        f'sum {_EACH} (rate(fairlead_requests_total{{code=~"5.."}}[10m])) / sum {_EACH} (rate(fairlead_requests_total[10m])) > 0.05',
+        f'sum {_EACH} (rate(fairlead_requests_total{{code=~"5..",{ASKED}}}[10m]))'
+        f" / sum {_EACH} (rate(fairlead_requests_total{{{ASKED}}}[10m])) > 0.05",
         "10m",
         Severity.CRITICAL,
         f"{{{{ $value | humanizePercentage }}}} of the requests to {_SERVICE} fail",
-        "More than one request in twenty was answered with a status of 500 or above.",
+        "More than one request in twenty was answered with a status of 500 or above. `/health` does not count.",
         "See which status on the service's dashboard, and [what each means](operations.md#requests-fail-while-all-is-ready). 503 `queue_full` and 504 are load, 500 is the engine.",
     ),
     Alert(
@@ -180,13 +183,18 @@ ENGINES: Final = (
 OPERATOR: Final = (
     Alert(
         "FairleadOperatorDown",
-        # One namespace, one installation: where there are several, each is told.
-        f"max by (namespace) (up{{{_OPERATOR}}}) == 0 or absent(max(up{{{_OPERATOR}}}))",
+        # One namespace, one installation: where there are several, each is told. One that has no pod has no `up` either, so that only
+        # the last hour knows of it, while another one is there; not a day, or one that was uninstalled would be told for as long.
+        f"max by (namespace) (up{{{_OPERATOR}}}) == 0"
+        f" or (max by (namespace) (max_over_time(up{{{_OPERATOR}}}[1h])) unless max by (namespace) (up{{{_OPERATOR}}}))"
+        f" and on () max(up{{{_OPERATOR}}})"
+        f" or absent(max(up{{{_OPERATOR}}}))",
         "10m",
         Severity.CRITICAL,
         "No fairlead operator answers Prometheus",
         "Models serve, and Kubernetes replaces pods that die. Nothing is rolled out, scaled or told.",
-        "See [the operator is down](operations.md#the-operator-is-down).",
+        "See [the operator is down](operations.md#the-operator-is-down). Of several installations one without a pod is told for an hour, also "
+        "when it was uninstalled; the last one until it is back.",
     ),
     Alert(
         "FairleadNoLeader",

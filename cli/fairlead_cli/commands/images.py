@@ -35,12 +35,19 @@ def build(names: tuple[str, ...], source: Path | None, tag: str | None) -> None:
 
 
 @images.command()
-@click.argument("names", nargs=-1, type=click.Choice(building.ALL))
+@click.argument("names", nargs=-1, metavar=f"[{'|'.join(building.ALL)}|IMAGE]...")
 def load(names: tuple[str, ...]) -> None:
-    """Build what changed and bring it into the running local cluster."""
-    built = building.build(*names, progress=click.echo)
-    loading.load(running(), built, progress=click.echo)
+    """Build what changed and bring it into the running local cluster.
+
+    An IMAGE is one that `fairlead images list` names, such as a packed model: it is loaded as it is.
+    """
+    packed = {name: found(name) for name in names if name not in building.ALL}
+    wanted = [name for name in names if name in building.ALL]
+    built = building.build(*wanted, progress=click.echo) if wanted or not packed else {}
+    loading.load(running(), built | packed, progress=click.echo)
     show(built)
+    for image in packed.values():
+        click.echo(f"{image.ref}  {image.digest}")
 
 
 @images.command("list")
@@ -48,6 +55,16 @@ def list_() -> None:
     """The images that were built, ready to be loaded."""
     for image in building.layout().images():
         click.echo(f"{image.ref}  {image.digest}")
+
+
+def found(ref: str) -> Image:
+    """The image that was built or packed under this name. Raises UsageError where there is none."""
+    if image := building.layout().find(ref):
+        return image
+    there = ", ".join(image.ref for image in building.layout().images()) or "none yet"
+    raise click.UsageError(
+        f"{ref} is none of {', '.join(building.ALL)}, and no image of that name was built here; there are: {there}"
+    )
 
 
 def show(built: dict[str, Image]) -> None:

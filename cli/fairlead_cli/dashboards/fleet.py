@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from fairlead_cli.alerts.rules import ASKED
 from fairlead_cli.dashboards.panels import (
     IDLE,
     NAMESPACES,
@@ -18,6 +19,7 @@ from fairlead_cli.dashboards.panels import (
 _IN: Final = 'namespace=~"$namespace"'
 #: Of model pods alone: others may run a vLLM too.
 _PODS: Final = f'{_IN},name!=""'
+_REQUESTS: Final = f"{_PODS},{ASKED}"
 _EACH: Final = "by (namespace, name)"
 _NAMED: Final = "{{namespace}}/{{name}}"
 _AWAKE: Final = ',reason!~"Suspended|ScaledToZero"'
@@ -65,7 +67,7 @@ FLEET: Final = Dashboard(
                 ),
                 Panel(
                     "Requests",
-                    one(f"sum(rate(fairlead_requests_total{{{_PODS}}}[{RATE}]))", absent=IDLE),
+                    one(f"sum(rate(fairlead_requests_total{{{_REQUESTS}}}[{RATE}]))", absent=IDLE),
                     shape=Shape.NUMBER,
                     unit=Unit.REQUESTS,
                     width=4,
@@ -104,14 +106,17 @@ FLEET: Final = Dashboard(
             (
                 Panel(
                     "Requests",
-                    one(f"sum {_EACH} (rate(fairlead_requests_total{{{_PODS}}}[{RATE}]))", _NAMED, absent=IDLE),
+                    one(f"sum {_EACH} (rate(fairlead_requests_total{{{_REQUESTS}}}[{RATE}]))", _NAMED, absent=IDLE),
+                    "Without /health and what is on no route.",
                     unit=Unit.REQUESTS,
                 ),
                 Panel(
                     "Failed",
                     one(
-                        f'1 - sum {_EACH} (rate(fairlead_requests_total{{code!~"5..",{_PODS}}}[{RATE}]))'
-                        f" / sum {_EACH} (rate(fairlead_requests_total{{{_PODS}}}[{RATE}]))",
+                        # A code that nobody was answered with has no series.
+                        f'(sum {_EACH} (rate(fairlead_requests_total{{code=~"5..",{_REQUESTS}}}[{RATE}]))'
+                        f" or 0 * sum {_EACH} (rate(fairlead_requests_total{{{_REQUESTS}}}[{RATE}])))"
+                        f" / sum {_EACH} (rate(fairlead_requests_total{{{_REQUESTS}}}[{RATE}]))",
                         _NAMED,
                         absent=IDLE,
                     ),

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from fairlead_cli.alerts.rules import ASKED
 from fairlead_cli.dashboards.panels import (
     IDLE,
     NAME,
@@ -18,6 +19,8 @@ from fairlead_cli.dashboards.panels import (
 )
 
 _OF: Final = 'namespace="$namespace",name="$name"'
+#: A proxy's looks are no requests. What is on no route stays: whoever is told 404 looks for it here.
+_NO_HEALTH: Final = ',route!="/health"'
 _POD: Final = "{{pod}}"
 
 
@@ -60,9 +63,10 @@ SERVICE: Final = Dashboard(
             (
                 Panel(
                     "Requests by status",
-                    one(_rate("fairlead_requests_total", "code"), "{{code}}", absent=IDLE),
-                    shape=Shape.STACKED,
-                    unit=Unit.REQUESTS,
+                    one(_rate("fairlead_requests_total", "code", _NO_HEALTH), "{{code}}", absent=IDLE),
+                    "Without /health; 404 is also what is on no route.",
+                    Shape.STACKED,
+                    Unit.REQUESTS,
                 ),
                 Panel(
                     "First token",
@@ -78,8 +82,8 @@ SERVICE: Final = Dashboard(
                 ),
                 Panel(
                     "Whole answers",
-                    quantiles("fairlead_request_duration_seconds", _OF),
-                    "From a request's head to its last byte, all routes.",
+                    quantiles("fairlead_request_duration_seconds", f"{_OF},{ASKED}"),
+                    "From a request's head to its last byte, all routes but /health.",
                     unit=Unit.SECONDS,
                 ),
                 Panel(

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead_cli.local import paths, sysctls
+from fairlead_cli.local import paths, podlogs, sysctls
 
 #: Folders outside of ours that the kubelet, containerd and the network plugins make, whatever they are told.
 FOREIGN = (
     *(Path("/var/lib/kubelet"), Path("/var/lib/kubelet/device-plugins")),
-    *(Path("/var/lib/cni"), Path("/var/lib/cni/results"), Path("/opt/containerd")),
+    *(Path("/var/lib/cni"), Path("/var/lib/cni/results"), Path("/opt/containerd"), podlogs.LINKS),
 )
 
 

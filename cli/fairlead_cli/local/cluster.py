@@ -26,6 +26,7 @@ from fairlead_cli.local import (
     node,
     paths,
     pause,
+    podlogs,
     sysctls,
 )
 from fairlead_cli.local.call import call
@@ -301,11 +302,13 @@ def _undo(spots: Places, daemons: Daemons, there: claim.Claim | None) -> None:
         daemons.stop(name)
     containers.end(spots.socket)
     mounts.clear(
-        *(spots.directory / name for name in ("kubelet", "etcd", "pki", "kubeconfigs", "pod-logs")),
+        *(spots.directory / name for name in ("kubelet", "etcd", "pki", "kubeconfigs", components.VOLUME_PLUGINS)),
+        spots.pod_logs,
         *(spots.run / name for name in ("containerd", "containerd.sock", "containerd.sock.ttrpc", "runc", "s")),
         *(spots.run / "addresses", *Path("/var/lib/cni/results").glob(f"{node.NAME}-*")),
         Path("/var/lib/kubelet/device-plugins/kubelet.sock"),
     )
+    podlogs.unlink(spots.pod_logs)
     network.disconnect()
     if not cgroups.remove(cgroups.mounted()):
         raise StopFailed(f"the control groups {cgroups.NAME} are still in use; try again in a minute")

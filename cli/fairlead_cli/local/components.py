@@ -11,6 +11,8 @@ from pathlib import Path
 from fairlead_cli.local.credentials import Credentials
 
 LOOPBACK = "127.0.0.1"
+#: A folder below a cluster's own: kubelet and controller-manager make an empty one in /usr/libexec unless told where.
+VOLUME_PLUGINS = "volume-plugins"
 
 #: Every request that can change something, who sent it and what came of it, without bodies. Reads are left out: they
 #: are a hundred times as many and no test counts them. One line per request: the RequestReceived stage is omitted.
@@ -164,6 +166,7 @@ def kube_controller_manager(program: Path, settings: ControlPlaneSettings, pki: 
         f"--service-account-private-key-file={pki.path('service-account.key')}",
         f"--cluster-signing-cert-file={pki.path('ca.crt')}",
         f"--cluster-signing-key-file={pki.path('ca.key')}",
+        f"--flex-volume-plugin-dir={settings.directory / VOLUME_PLUGINS}",
         "--profiling=false",
     ]
 

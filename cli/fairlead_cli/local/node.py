@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from fairlead_cli.local import cgroups
-from fairlead_cli.local.components import LOOPBACK
+from fairlead_cli.local.components import LOOPBACK, VOLUME_PLUGINS
 
 NAME = "fairlead"
 #: A link that belongs to no network: the API server and the DNS listen on its address, pods reach it by their gateway.
@@ -61,6 +61,10 @@ class Places:
     @property
     def logs(self) -> Path:
         return self.directory / "logs"
+
+    @property
+    def pod_logs(self) -> Path:
+        return self.directory / "pod-logs"
 
 
 def containerd(places: Places, runc: Path) -> str:
@@ -144,7 +148,8 @@ def kubelet(places: Places, pki: Path) -> str:
         # Images come from the local build, and would have to be loaded again.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
-        "podLogsDir": str(places.directory / "pod-logs"),
+        "podLogsDir": str(places.pod_logs),
+        "volumePluginDir": str(places.directory / VOLUME_PLUGINS),
         "port": KUBELET_PORT,
         "healthzBindAddress": LOOPBACK,
         "healthzPort": KUBELET_HEALTH_PORT,

@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from fairlead_cli.alerts.rules import ALERTS
+from fairlead_runtime.guard_routes import HEALTH, OTHER
 
 #: Of one service, one pod, one operator.
 OF = 'namespace="models",name="mistral"'
 POD = f'{OF},pod="mistral-a",job="fairlead-engine"'
 OPERATOR = 'pod="operator-a",job="fairlead-operator"'
 SERVED = {"namespace": "models", "name": "mistral"}
+LOOK, STRANGE = HEALTH[1], OTHER
 IN_POD = {**SERVED, "pod": "mistral-a"}
+TEAM_A, TEAM_B = (f'up{{{OPERATOR},namespace="team-{team}"}}' for team in "ab")
 BY_NAME = {alert.name: alert for alert in ALERTS}
 
 
@@ -19,8 +22,8 @@ def condition(kind: str, reason: str) -> str:
     return f'fairlead_condition{{{OF},type="{kind}",reason="{reason}"}}'
 
 
-def requests(code: int) -> str:
-    return f'fairlead_requests_total{{{POD},route="/v1/completions",code="{code}"}}'
+def requests(code: int, route: str = "/v1/completions") -> str:
+    return f'fairlead_requests_total{{{POD},route="{route}",code="{code}"}}'
 
 
 def reconciles(outcome: str) -> str:
@@ -159,6 +162,16 @@ FIRES = [
         id="one in ten fails",
     ),
     pytest.param(
+        Fires(
+            "FairleadRequestsFail",
+            {requests(200, LOOK): "0+95x30", requests(404, STRANGE): "0+95x30", requests(500): "0+4x30"},
+            21,
+            "100% of the requests to models/mistral fail",
+            SERVED,
+        ),
+        id="all fail, while proxies look whether it is well and strangers what there is",
+    ),
+    pytest.param(
         Fires("FairleadEngineSilent", {f"up{{{POD}}}": "0x30"}, 16, "mistral-a gives no metrics", IN_POD),
         id="no scrape",
     ),
@@ -178,12 +191,30 @@ FIRES = [
     pytest.param(
         Fires(
             "FairleadOperatorDown",
-            {f'up{{{OPERATOR},namespace="team-a"}}': "1x20", f'up{{{OPERATOR},namespace="team-b"}}': "0x20"},
+            {TEAM_A: "1x20", TEAM_B: "0x20"},
             11,
             "No fairlead operator answers Prometheus",
             {"namespace": "team-b"},
         ),
         id="one of two installations does not answer",
+    ),
+    pytest.param(
+        Fires(
+            "FairleadOperatorDown",
+            {TEAM_A: "1x40", TEAM_B: "1x5 stale"},
+            17,
+            "No fairlead operator answers Prometheus",
+            {"namespace": "team-b"},
+        ),
+        id="one of two installations has no pod any more",
+    ),
+    pytest.param(
+        Fires("FairleadOperatorDown", {TEAM_A: "1x5 stale"}, 17, "No fairlead operator answers Prometheus"),
+        id="the only installation has no pod any more: told once",
+    ),
+    pytest.param(
+        Fires("FairleadOperatorDown", {TEAM_A: "1x5 stale"}, 90, "No fairlead operator answers Prometheus"),
+        id="and told for as long as it has none",
     ),
     pytest.param(
         Fires("FairleadNoLeader", {f"fairlead_leader{{{OPERATOR}}}": "0x20"}, 6, "No fairlead operator leads"),
@@ -305,9 +336,25 @@ SILENT = [
         Silent("FairleadRequestsFail", {requests(200): "0+99x30", requests(503): "0+1x30"}, 25),
         id="one in a hundred fails",
     ),
+    pytest.param(
+        Silent("FairleadRequestsFail", {requests(200): "0+99x30", requests(503, LOOK): "0+95x30"}, 25),
+        id="it serves, and is not well for those who ask that alone",
+    ),
     pytest.param(Silent("FairleadRequestsFail", {requests(400): "0+99x30"}, 25), id="the callers' own mistakes"),
     pytest.param(Silent("FairleadEngineSilent", {f"up{{{POD}}}": "1x10 0x5 1x20"}, 25), id="a pod that starts"),
     pytest.param(Silent("FairleadOperatorDown", {f"up{{{OPERATOR}}}": "1x60"}, 50), id="the operator answers"),
+    pytest.param(
+        Silent(
+            "FairleadOperatorDown",
+            {TEAM_A: "1x40", TEAM_B: "1x5 stale", TEAM_B.replace("operator-a", "operator-b"): "_x8 1x40"},
+            30,
+        ),
+        id="another pod took its place",
+    ),
+    pytest.param(
+        Silent("FairleadOperatorDown", {TEAM_A: "1x90", TEAM_B: "1x5 stale"}, 80),
+        id="one of two installations was uninstalled over an hour ago",
+    ),
     pytest.param(
         Silent(
             "FairleadNoLeader",

@@ -7,9 +7,7 @@ import pytest
 
 from fairlead_cli.dashboards import DASHBOARDS
 from fairlead_operator.core import names
-from unit.chart.test_chart import Manifest, helm, only, rendered
-
-MONITORING = tuple(f"monitoring.coreos.com/v1/{kind}" for kind in ("PodMonitor", "PrometheusRule"))
+from unit.chart.test_chart import MONITORING, Manifest, helm, only, rendered
 
 
 def monitors(*values: str) -> tuple[Manifest, Manifest]:

@@ -14,6 +14,7 @@ from fairlead_cli.dashboards import DASHBOARDS
 from fairlead_cli.dashboards.grafana import text
 from fairlead_cli.dashboards.panels import Dashboard, Shape, Unit
 from fairlead_cli.dashboards.service import SERVICE
+from fairlead_runtime.guard_routes import HEALTH
 
 FOLDER = Path(__file__).parents[3] / "charts" / "fairlead" / "dashboards"
 each_dashboard = pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: board.uid)
@@ -127,6 +128,15 @@ def test_queries_use_what_the_reader_chooses_and_nothing_else(board: Dashboard) 
 
     assert chosen <= used
     assert used <= chosen | BUILT_IN
+
+
+@each_dashboard
+def test_looks_at_health_are_no_requests(board: Dashboard) -> None:
+    """A proxy's, a few each second, are answered at once and never fail."""
+    counted = re.compile(r"fairlead_request(?:s_total|_duration_seconds_bucket)\{([^}]*)\}")
+    selectors = [found for panel in board.panels for query in panel.queries for found in counted.findall(query.expr)]
+
+    assert [selector for selector in selectors if HEALTH[1] not in selector] == []
 
 
 @each_dashboard

@@ -17,6 +17,7 @@ from fairlead_cli.local import (
     neighbours,
     network,
     paths,
+    podlogs,
     sysctls,
 )
 from fairlead_cli.local.cluster import Status
@@ -87,6 +88,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(binaries, "ensure", noted("build programs", {}))
     monkeypatch.setattr(containers, "end", noted("end containers"))
     monkeypatch.setattr(mounts, "clear", noted("unmount and delete"))
+    monkeypatch.setattr(podlogs, "unlink", noted("take away links to logs"))
     monkeypatch.setattr(network, "disconnect", noted("take away links and rules"))
     monkeypatch.setattr(cgroups, "mounted", list)
     monkeypatch.setattr(cgroups, "remove", noted("remove control groups", answer=True))
@@ -128,7 +130,7 @@ def test_down_undoes_in_the_one_order_that_works(here: Machine) -> None:
         *("stop coredns", "stop kube-proxy", "stop kubelet"),
         *("stop kube-scheduler", "stop kube-controller-manager", "stop kube-apiserver", "stop etcd"),
         *("end containers", "stop containerd", "end containers", "unmount and delete"),
-        *("take away links and rules", "remove control groups", "restore settings"),
+        *("take away links to logs", "take away links and rules", "remove control groups", "restore settings"),
     ]
     assert claim.read() is None
 

@@ -60,6 +60,12 @@ def test_containerd_keeps_everything_in_our_folders() -> None:
     assert plugins["io.containerd.nri.v1.nri"]["disable"] is True
 
 
+def test_the_kubelet_keeps_what_can_be_told_it_in_our_folders() -> None:
+    config = kubelet()
+
+    assert all(config[key].startswith("/cache/cluster/") for key in ("podLogsDir", "volumePluginDir", "resolvConf"))
+
+
 def test_sockets_of_shims_fit_what_containerd_allows() -> None:
     assert len(containerd()["plugins"]["io.containerd.shim.v1.manager"]["socket_dir"]) <= 42
 

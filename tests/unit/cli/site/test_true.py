@@ -10,6 +10,7 @@ import click
 import pytest
 
 from fairlead_cli.__main__ import fairlead
+from fairlead_cli.images import recipes
 from fairlead_cli.site import chart
 from fairlead_operator.api.crd import definition
 from fairlead_operator.core import names
@@ -100,6 +101,14 @@ def test_commands_and_options_exist(page: Path) -> None:
     wrong = [words for words in typed if (rest := after_fairlead(words)) is not None and not takes(fairlead, rest)]
 
     assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_versions_of_the_engines_are_those_in_the_images(page: Path) -> None:
+    (base,) = re.findall(r"^ARG BASE=\S+:v(\S+)$", (ROOT / "runtime" / "Dockerfile").read_text(), flags=re.MULTILINE)
+    told = set(re.findall(r"runtime\.(engineVersion(?:CPU)?)=([0-9]\S*)", page.read_text(encoding="utf-8")))
+
+    assert told <= {("engineVersion", base), ("engineVersionCPU", recipes.engine_version())}
 
 
 def after_fairlead(words: list[str]) -> list[str] | None:
