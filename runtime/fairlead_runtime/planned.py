@@ -36,6 +36,7 @@ HARMLESS: Final = frozenset(
             "--tokenizer",
             "--tokenizer-mode",
             "--scheduling-policy",
+            "--allowed-media-domains",
         ),
         *(
             "--allowed-origins",

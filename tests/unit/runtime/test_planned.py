@@ -57,7 +57,11 @@ def config(
         EngineSettings(lora_rank=32, lora_slots=4),
         id="room for adapters",
     ),
-    pytest.param(config(extraArgs=["--chat-template", "x", "--tool-call-parser=hermes"]), EngineSettings(), id="arguments that take no memory"),
+    pytest.param(
+        config(extraArgs=["--chat-template", "x", "--tool-call-parser=hermes", "--allowed-media-domains", "a.example", "b.example"]),
+        EngineSettings(),
+        id="arguments that take no memory",
+    ),
     pytest.param(
         config(extraArgs=["--cpu-offload-gb", "4"]), EngineSettings(unmodelled=("--cpu-offload-gb",)), id="one that is not computed"
     ),
