@@ -31,6 +31,7 @@ from fairlead_runtime.causes import (
 
 _URI = "spec.model.uri"
 _WEIGHTS = "put complete weights there"
+_SHARED = "a larger size: shared memory counts to it"
 _GPU_MEMORY = "lower spec.engine.maxModelLen or spec.engine.maxNumSeqs, quantize, or use more accelerators"
 
 CATALOGUE: tuple[Cause, ...] = (
@@ -87,7 +88,8 @@ CATALOGUE: tuple[Cause, ...] = (
         "ValueError: Call to add_lora method failed: Worker failed with error 'LoRA rank 8 is greater than max_lora_rank 1.'",
     ),
     cause(
-        r"Loading lora \S{1,200} failed|invalid (?:tool call|reasoning) parser|--enable-auto-tool-choice requires|"
+        r"Loading lora \S{1,200} failed|invalid (?:tool call|reasoning) parser|could not locate [^\n]{1,80} in the tokenizer(?:!|\.(?! Falling))|"
+        r"--enable-auto-tool-choice requires|"
         r"No valid attention backend found|Selected backend \S{1,100} is not valid for|appears to be a URI",
         says("BadArgument", "spec.engine.extraArgs", "correct the argument that is named"),
         "KeyError: 'invalid tool call parser: zork (chose from { granite,hermes,mistral })'",
@@ -192,7 +194,13 @@ CATALOGUE: tuple[Cause, ...] = (
         "RuntimeError: Failed to load the model config. If the model is a custom model not yet available in the HuggingFace"
         " transformers library, consider setting `trust_remote_code=True` in LLM or using the `--trust-remote-code` flag in the CLI.",
     ),
-    # The model: its place.
+    # The model: its place. Shared memory stands first: full, it has the words of a disk.
+    cause(
+        r"(?:(?<!\w)/(?:torch_|psm_)|/dev/shm\b)[^\n]{0,200}No space left on device|"
+        r"No space left on device: '/(?:torch_|psm_|dev/shm/)",
+        says("HostOutOfMemory", "spec.resources.memory", _SHARED),
+        "RuntimeError: unable to write to file </torch_31_20>: No space left on device (28)",
+    ),
     cause(
         r"No space left on device|Not enough free disk space|Disk quota exceeded",
         says("DiskFull", "spec.resources.ephemeralStorage", "a larger size, or spec.model.cache"),
@@ -286,7 +294,7 @@ CATALOGUE: tuple[Cause, ...] = (
     ),
     cause(
         r"Bus error|unable to open shared memory object|DefaultCPUAllocator: can't allocate memory",
-        says("HostOutOfMemory", "spec.resources.memory", "a larger size: shared memory counts to it"),
+        says("HostOutOfMemory", "spec.resources.memory", _SHARED),
         "RuntimeError: unable to open shared memory object </torch_31_20> in read-write mode",
     ),
     cause(

@@ -7,6 +7,7 @@ Errors have OpenAI's shape and name the parameter. Imports no engine: the engine
 import asyncio
 import contextlib
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from fastapi.responses import Response, StreamingResponse
 
 from fairlead_runtime.exchange import CLIENT_CLOSED_REQUEST
 from fairlead_runtime.generate_schema import DEFAULT_MAX_TOKENS, STREAMED, GenerateAnswer, GenerateRequest, parse
-from fairlead_runtime.refusals import Refusal, RefusedError, bad_request
+from fairlead_runtime.refusals import Refusal, RefusedError, bad_request, internal_error
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,10 @@ async def _events(
                 step = await anext(steps)
             except RefusedError as refused:
                 yield refused.refusal.event()
+                return
+            except Exception:
+                logger.exception("The stream %s failed", request_id)
+                yield internal_error().event()
                 return
     if step.finish_reason in UNFINISHED:
         yield UNFINISHED[step.finish_reason].event()

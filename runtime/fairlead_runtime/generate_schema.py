@@ -19,7 +19,9 @@ Stop = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class GenerateRequest(BaseModel):
-    """Unset sampling fields mean the model's own generation_config, then vLLM's defaults, as on the OpenAI routes."""
+    """Unset sampling fields, and parameters that have none, mean the model's own generation_config, then vLLM's defaults, as on the
+    OpenAI routes.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -31,7 +33,8 @@ class GenerateRequest(BaseModel):
     prompt: Annotated[str, Field(min_length=1, description="Taken as it is, without a chat template.")]
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(
         None,
-        description=f"Unset: {DEFAULT_MAX_TOKENS}, or what the prompt leaves of the model's length if that is less.",
+        description=f"Unset: {DEFAULT_MAX_TOKENS}, or what the prompt leaves of the model's length if that is less. A lower limit"
+        " of the server's own ends the answer before.",
     )
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = Field(
         None, description="0 always takes the likeliest token."

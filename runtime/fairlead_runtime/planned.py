@@ -36,7 +36,7 @@ HARMLESS: Final = frozenset(
             "--tokenizer",
             "--tokenizer-mode",
             "--scheduling-policy",
-            "--performance-mode",
+            "--allowed-media-domains",
         ),
         *(
             "--allowed-origins",
@@ -49,12 +49,10 @@ HARMLESS: Final = frozenset(
         *(
             "--distributed-executor-backend",
             "--safetensors-load-strategy",
-            "--async-scheduling",
-            "--no-async-scheduling",
         ),
     }
 )
-#: Methods that guess from the text itself.
+#: Methods that guess from the text itself. They look at it on the processor: no step is prepared before the last one is settled.
 _WITHOUT_A_MODEL: Final = frozenset({"ngram", "suffix"})
 #: Variables of the engine that lay out its memory otherwise.
 ENVIRONMENT: Final = frozenset(
@@ -75,6 +73,7 @@ def settings(config: RuntimeConfig, environ: Mapping[str, str] | None = None, gp
         unmodelled.append(f"speculative method {guesses.method}")
     if extra.get("--quantization-param-path"):
         unmodelled.append("--quantization-param-path")
+    from_the_text = guesses is not None and guesses.method in _WITHOUT_A_MODEL
     with_lora = "--enable-lora" in extra
     return EngineSettings(
         max_model_len=engine.max_model_len,
@@ -87,6 +86,9 @@ def settings(config: RuntimeConfig, environ: Mapping[str, str] | None = None, gp
         kv_cache_dtype=engine.kv_cache_dtype,
         quantization=engine.quantization,
         prefix_caching=engine.prefix_caching,
+        chunked_prefill=engine.chunked_prefill is not False,
+        throughput=extra.get("--performance-mode") == "throughput",
+        async_scheduling="--no-async-scheduling" not in extra and not from_the_text,
         state_dtype=extra.get("--mamba-ssm-cache-dtype") or None,
         tensor=config.parallelism.tensor,
         pipeline=config.parallelism.pipeline,
@@ -124,6 +126,9 @@ _READ: Final = frozenset(
         "--max-cpu-loras",
         "--mamba-ssm-cache-dtype",
         "--disable-hybrid-kv-cache-manager",
+        "--performance-mode",
+        "--async-scheduling",
+        "--no-async-scheduling",
     }
 )
 

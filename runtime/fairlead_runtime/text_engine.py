@@ -4,10 +4,16 @@ import contextlib
 import importlib
 import uuid
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from fairlead_runtime.generate import Origin, Prompt, Step
 from fairlead_runtime.refusals import OVERLOADED, Refusal, RefusedError, bad_request
+
+#: What vLLM's own routes take from the model's generation_config where a request does not say.
+DEFAULTS: Final = (
+    *("repetition_penalty", "presence_penalty", "frequency_penalty"),
+    *("temperature", "top_p", "top_k", "min_p"),
+)
 
 
 class VllmTextEngine:
@@ -30,9 +36,9 @@ class VllmTextEngine:
         #: ValueError: what the validation error was before it got a class of its own.
         self._invalid = (errors.VLLMValidationError, ValueError)
         self._dead = importlib.import_module("vllm.v1.engine.exceptions").EngineDeadError
-        # temperature, top_p and top_k from the model's generation_config.json, as vLLM's OpenAI routes take them.
         defaults = engine.model_config.get_diff_sampling_param()
-        self._defaults = {name: defaults[name] for name in ("temperature", "top_p", "top_k") if name in defaults}
+        self._defaults = {name: defaults[name] for name in DEFAULTS if name in defaults}
+        self._most_tokens = _most_tokens(engine.model_config, defaults) or self.max_model_len
 
     async def read_prompt(self, text: str) -> Prompt:
         """The engine's renderer, as on its own routes: more characters than any tokens hold are refused, the rest is tokenized in threads."""
@@ -48,7 +54,8 @@ class VllmTextEngine:
     ) -> AsyncGenerator[Step]:
         """The identifier gets a random end: callers may send the same X-Request-Id twice at a time."""
         try:
-            params = self._sampling_params(**{**self._defaults, **sampling}, output_kind=self._output_kinds[output])
+            asked = {**self._defaults, **sampling, "max_tokens": min(sampling["max_tokens"], self._most_tokens)}
+            params = self._sampling_params(**asked, output_kind=self._output_kinds[output])
             outputs = self._engine.generate(
                 prompt.rendered,
                 params,
@@ -84,3 +91,13 @@ class VllmTextEngine:
     def unfinished(self) -> int:
         """Requests that wait or run in the engine."""
         return int(self._engine.output_processor.get_num_unfinished_requests())
+
+
+def _most_tokens(model_config: Any, defaults: Mapping[str, Any]) -> int | None:
+    """The limit of an answer that --override-generation-config or a --generation-config of the administrator's sets for all requests, as
+    on vLLM's own routes. What the model's own file says is no limit.
+    """
+    if model_config.generation_config in {"auto", "vllm"}:
+        defaults = {"max_tokens": model_config.override_generation_config.get("max_new_tokens")}
+    most: int | None = defaults.get("max_tokens")
+    return most

@@ -36,9 +36,16 @@ def requests(model: str, max_model_len: int) -> tuple[tuple[str, dict[str, Any]]
 
 
 async def warm_up(application: Application, model: str, max_model_len: int) -> None:
-    """Asks each kind of request once. A refusal is logged and no failure: a model without a chat template refuses to chat."""
+    """Asks each kind of request once. A refusal is logged and no failure: a model without a chat template refuses to chat.
+
+    Nor is an exception: one kind of request that fails would keep all others from being served.
+    """
     for path, body in requests(model, max_model_len):
-        status = await ask(application, path, body)
+        try:
+            status = await ask(application, path, body)
+        except Exception:
+            logger.exception("The warm-up request to %s failed", path)
+            continue
         if status != 200:
             logger.info("The warm-up request to %s was answered with %d", path, status)
 

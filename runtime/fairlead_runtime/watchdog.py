@@ -118,4 +118,7 @@ class Watchdog:
             # The front end's limit (--max-num-queued-reqs): what waits in a stuck engine keeps out the canary too, which never reaches it.
             await asyncio.sleep(self._thresholds.canary_seconds)
             return not self._moved()
+        except Exception:
+            # It answered, and a stuck engine does not. A dead one is seen by its own flag.
+            logger.exception("The engine failed at a request for one token")
         return False

@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,8 +13,8 @@ import pytest
 from asking import until
 from fairlead_runtime.guard_routes import ROUTES
 
-from .serving import MAX_MODEL_LEN, freed, seen_in_the_engine
-from .starts import Started
+from .serving import MAX_MODEL_LEN, READY_WITHIN, freed, seen_in_the_engine
+from .starts import Started, configured, started
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -33,6 +34,20 @@ def test_generate_gives_the_text_of_the_openai_route(runtime: Started) -> None:
     assert theirs.usage is not None
     assert (ours["text"], ours["tokens_generated"]) == (theirs.choices[0].text, theirs.usage.completion_tokens)
     assert "".join(json.loads(event.removeprefix("data: "))["text"] for event in events) == ours["text"]
+
+
+def test_defaults_and_the_limit_of_the_server_are_those_of_the_openai_route(tmp_path: Path) -> None:
+    """A penalty that the tiny model's text does not outlast, and fewer tokens than are asked for."""
+    override, asked = json.dumps({"repetition_penalty": 5.0, "max_new_tokens": 12}), {**ASKED, "max_tokens": 20}
+    config = configured(extraArgs=["--enforce-eager", f"--override-generation-config={override}"])
+    with started(tmp_path, config) as runtime:
+        until(runtime.ready, "ready", READY_WITHIN)
+        with runtime.client() as client:
+            ours = client.post("/generate", json=asked).json()
+        _, theirs = runtime.complete(**asked)
+
+    assert (ours["text"], ours["tokens_generated"]) == (theirs["choices"][0]["text"], 12)
+    assert ours["finish_reason"] == theirs["choices"][0]["finish_reason"] == "length"
 
 
 @pytest.mark.parametrize(

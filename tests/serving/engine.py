@@ -114,6 +114,8 @@ class Engine:
             tensor_parallel_size=1,
             pipeline_parallel_size=1,
             stream_interval=1,
+            generation_config="auto",
+            override_generation_config={},
             get_diff_sampling_param=dict,
         )
         self.model_config = settings

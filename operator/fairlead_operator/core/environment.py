@@ -13,6 +13,8 @@ ALLOWED: Final = frozenset(
         # The hub and the way to it.
         "HF_ENDPOINT", "HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_ENABLE_HF_TRANSFER", "HF_XET_HIGH_PERFORMANCE",
         "HF_HUB_DISABLE_XET", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+        # Where an engine may be sent that fetches what a request names; beside --allowed-media-domains in extraArgs.
+        "VLLM_MEDIA_URL_ALLOW_REDIRECTS",
         # Logging.
         "VLLM_LOGGING_LEVEL", "VLLM_LOG_STATS_INTERVAL", "TZ", "LANG", "LC_ALL",
         # Traces, beside --otlp-traces-endpoint in extraArgs. Certificates and plugins of OpenTelemetry are files and code.

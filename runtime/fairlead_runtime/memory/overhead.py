@@ -36,8 +36,10 @@ A100, LARGE, LARGEST = "a100", 70 * GIB, 160 * GIB
 ABOVE_A100: Final = 82 * GIB
 
 
-def steps(settings: EngineSettings, gpu: int | None) -> tuple[int, int]:
-    """(tokens, requests) of one step at most, as the engine chooses where nothing is set: by the accelerator's memory and name."""
+def steps(settings: EngineSettings, gpu: int | None, length: int) -> tuple[int, int]:
+    """(tokens, requests) of one step at most, as the engine chooses where nothing is set: by the accelerator's memory and name, and so
+    that a step is no larger than all requests of `length` tokens, and without chunked prefill no smaller than one.
+    """
     if settings.device == "cpu":
         ranks = settings.tensor * settings.pipeline
         tokens, requests = 2048 * ranks, 128 * ranks
@@ -47,8 +49,13 @@ def steps(settings: EngineSettings, gpu: int | None) -> tuple[int, int]:
         tokens, requests = 8192, 1024
     else:
         tokens, requests = 2048, 256
-    tokens = settings.max_num_batched_tokens or tokens
-    return tokens, min(settings.max_num_seqs or requests, tokens)
+    if settings.throughput:
+        tokens, requests = 2 * tokens, 2 * requests
+    requests = settings.max_num_seqs or requests
+    if not settings.chunked_prefill:
+        tokens = max(tokens, length)
+    tokens = settings.max_num_batched_tokens or min(tokens, requests * length)
+    return tokens, min(requests, tokens)
 
 
 def may_be_a100(settings: EngineSettings, gpu: int | None) -> bool:

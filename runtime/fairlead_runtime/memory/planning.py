@@ -4,7 +4,7 @@ Conservative in what it refuses: DoesNotFit only when it does not fit with every
 on top (KVCache.doubtful_blocks), and nothing is unknown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -46,14 +46,13 @@ def plan(
     """
     _check(model, engine)
     unknowns = [*model.unknowns, *(Unknown("memory", f"{argument} is not computed") for argument in engine.unmodelled)]
-    tokens, requests = overhead.steps(engine, gpu_bytes)
+    length = model.max_model_len if engine.max_model_len in (None, "Auto") else int(engine.max_model_len)
+    tokens, requests = overhead.steps(engine, gpu_bytes, length)
     if engine.device == "cpu" and engine.state_dtype is None and specs.recurrent(model):
         unknowns.append(
             Unknown("KV cache", "the processor's instructions decide what the recurrent states are kept in")
         )
-    # A GPU engine prepares one more than runs in its stages.
-    batches = engine.pipeline + (engine.device == "gpu")
-    length = model.max_model_len if engine.max_model_len in (None, "Auto") else int(engine.max_model_len)
+    batches = engine.pipeline + _prepares_one_more(engine)
     if length > model.max_model_len and not model.any_length:
         # The engine refuses that before it looks at any memory, unless it is told not to: its word is the one to hear.
         made_for = f"{length} tokens are more than the {model.max_model_len} that the model was made for"
@@ -96,11 +95,27 @@ def plan(
         kv_bytes_per_request=max(cache.bytes_per_request(length, place) for place in range(engine.pipeline)),
     )
     judged = _judged(sized, cache, rooms, model, engine) if rooms else sized
-    if judged.verdict is Verdict.DOES_NOT_FIT and overhead.may_be_a100(engine, gpu_bytes):
-        # Smaller steps leave more room: refused is only what does not fit with these either, fitting what does with larger ones.
-        as_a100 = plan(model, weights, replace(engine, gpu_name=overhead.A100), gpu_bytes, draft)
-        return judged if as_a100.verdict is Verdict.DOES_NOT_FIT else replace(judged, verdict=Verdict.UNKNOWN)
+    if judged.verdict is Verdict.DOES_NOT_FIT:
+        # Refused is only what does not fit with less either, fitting what does with more.
+        others = (plan(model, weights, less, gpu_bytes, draft) for less in _may_take_less(engine, gpu_bytes))
+        if any(other.verdict is not Verdict.DOES_NOT_FIT for other in others):
+            return replace(judged, verdict=Verdict.UNKNOWN)
     return judged
+
+
+def _prepares_one_more(engine: EngineSettings) -> bool:
+    """Whether the tokens of one step more than there are stages are in flight."""
+    return engine.device == "gpu" and engine.async_scheduling
+
+
+def _may_take_less(engine: EngineSettings, gpu: int | None) -> Iterator[EngineSettings]:
+    """What the engine may turn out to do instead."""
+    if overhead.may_be_a100(engine, gpu):
+        # Its steps are smaller.
+        yield replace(engine, gpu_name=overhead.A100)
+    if engine.pipeline > 1 and _prepares_one_more(engine):
+        # The older of its two model runners does not in a pipeline, and which one runs hangs on the model and on variables.
+        yield replace(engine, async_scheduling=False)
 
 
 def _judged(sized: Plan, cache: KVCache, rooms: Sequence[Estimate], model: ModelConfig, engine: EngineSettings) -> Plan:

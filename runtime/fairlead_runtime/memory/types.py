@@ -50,7 +50,9 @@ class Estimate:
 class EngineSettings:
     """vLLM's engine arguments as far as they decide memory; None where the engine's own default holds.
 
-    max_model_len: tokens, "Auto" for the longest that fits. speculative_tokens: guesses a step, 0 without speculative decoding.
+    max_model_len: tokens, "Auto" for the longest that fits. chunked_prefill: whether a prompt may be computed in several steps.
+    throughput: vLLM's --performance-mode of that name. async_scheduling: whether a step is prepared while another one runs.
+    speculative_tokens: guesses a step, 0 without speculative decoding.
     state_dtype: of a recurrent state, vLLM's --mamba-ssm-cache-dtype. gpu_name: as its maker calls it, "" where it is not known: the
     engine's own choices hang on it.
     data: ranks that share a mixture of experts; expert_parallel puts whole experts on ranks. lora_rank: 0 without LoRA. unmodelled:
@@ -67,6 +69,9 @@ class EngineSettings:
     kv_cache_dtype: str | None = None
     quantization: str | None = None
     prefix_caching: bool | None = None
+    chunked_prefill: bool = True
+    throughput: bool = False
+    async_scheduling: bool = True
     state_dtype: str | None = None
     tensor: int = 1
     pipeline: int = 1

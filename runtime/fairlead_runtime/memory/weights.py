@@ -93,9 +93,10 @@ def from_index(document: object, model: ModelConfig) -> Weights | None:
 
 def from_headers(headers: Iterable[Mapping[str, Any]], model: ModelConfig) -> Weights:
     """headers: of all files, parsed. 32-bit tensors of a 16-bit model become 16 bits; layers beyond the model's own (a draft that is
-    stored with it) are not loaded. Raises ConfigError.
+    stored with it) are not loaded; what several files have under one name is loaded to one place, and the largest counts. Raises
+    ConfigError.
     """
-    sums: dict[tuple[Role, int], list[int]] = {}
+    named: dict[str, Portion] = {}
     kept = DTYPE_BITS.get(model.dtype, 16)
     for header in headers:
         for name, tensor in header.items():
@@ -119,11 +120,16 @@ def from_headers(headers: Iterable[Mapping[str, Any]], model: ModelConfig) -> We
                 raise ConfigError(label, f"shape {str(shape)[:80]} has more elements than any file holds")
             plain = dtype in _PLAIN and not name.endswith(("_scale", "_scale_inv", "scales", "A_log"))
             bits = min(kept, _BITS[dtype]) if plain else _BITS[dtype]
-            row = sums.setdefault((role, layer), [0, 0])
-            row[0] += elements * bits // 8
-            row[1] += elements * bits // 8 if plain else 0
-    if not sums:
+            stored = elements * bits // 8
+            if name not in named or named[name].size < stored:
+                named[name] = Portion(role, layer, stored, stored if plain else 0)
+    if not named:
         raise ConfigError("safetensors", "no header has a tensor")
+    sums: dict[tuple[Role, int], list[int]] = {}
+    for part in named.values():
+        row = sums.setdefault((part.role, part.layer), [0, 0])
+        row[0] += part.size
+        row[1] += part.plain
     portions = tuple(Portion(role, layer, size, plain) for (role, layer), (size, plain) in sums.items())
     return Weights(portions, "headers")
 

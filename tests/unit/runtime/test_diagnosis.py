@@ -119,6 +119,72 @@ CONTEXT = (
             id="a full disk",
         ),
         pytest.param(
+            "RuntimeError: unable to write to file </torch_31_20>: No space left on device (28)",
+            "HostOutOfMemory",
+            "spec.resources.memory",
+            None,
+            id="full shared memory, in PyTorch's words",
+        ),
+        pytest.param(
+            "OSError: [Errno 28] No space left on device: '/psm_6f1c0a2b'",
+            "HostOutOfMemory",
+            "spec.resources.memory",
+            None,
+            id="full shared memory, in Python's words",
+        ),
+        pytest.param(
+            "misc/shmutils.cc:87 NCCL WARN Error while creating shared memory segment /dev/shm/nccl-x (size 9637888), error: No space"
+            " left on device (28)",
+            "HostOutOfMemory",
+            "spec.resources.memory",
+            None,
+            id="full shared memory, in NCCL's words",
+        ),
+        pytest.param(
+            "OSError: [Errno 28] No space left on device: '/cache/hub/torch_model.bin'",
+            "DiskFull",
+            "spec.resources.ephemeralStorage",
+            None,
+            id="a full disk, and a file with a name like shared memory's",
+        ),
+        pytest.param(
+            "RuntimeError: [enforce fail at inline_container.cc:603] . /cache/torch_model.bin: No space left on device",
+            "DiskFull",
+            "spec.resources.ephemeralStorage",
+            None,
+            id="the same, named first",
+        ),
+        pytest.param(
+            "(EngineCore pid=31) ERROR 11-24 02:10:11 [core.py:1510] RuntimeError: DeepSeek R1 reasoning parser could not locate"
+            " think start/end tokens in the tokenizer!",
+            "BadArgument",
+            "spec.engine.extraArgs",
+            None,
+            id="a reasoning parser that does not fit the model",
+        ),
+        pytest.param(
+            "RuntimeError: Mistral Tool Parser could not locate the tool call token in the tokenizer!",
+            "BadArgument",
+            "spec.engine.extraArgs",
+            None,
+            id="a tool parser that does not fit the model",
+        ),
+        pytest.param(
+            "RuntimeError: Llama3JsonToolParser could not locate the bot token '<|python_tag|>' in the tokenizer.",
+            "BadArgument",
+            "spec.engine.extraArgs",
+            None,
+            id="another, in words of its own",
+        ),
+        pytest.param(
+            "(APIServer pid=7) WARNING 11-24 02:10:11 [minimax.py:70] Minimax Tool parser could not locate tool call start/end tokens"
+            " in the tokenizer. Falling back to string matching.\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 224.00 MiB.",
+            "OutOfGPUMemory",
+            "spec.engine.gpuMemoryUtilizationPercent",
+            None,
+            id="a parser that does without its tokens is no cause",
+        ),
+        pytest.param(
             "(Worker pid=9) ERROR 11-24 02:10:11 [multiproc_executor.py:953] safetensors_rust.SafetensorError: Error while"
             " deserializing header: incomplete metadata, file not fully covered",
             "WeightsCorrupt",

@@ -1,7 +1,9 @@
 """POST /generate against a scripted engine."""
 
 import json
-from typing import Any
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pytest
 
@@ -114,3 +116,23 @@ async def test_what_the_engine_gave_up_is_no_200(reason: str, status: int) -> No
         stream = (await port.client.post("/generate", json={"prompt": "a", "stream": True})).text
         assert '"error"' in stream
         assert "[DONE]" not in stream
+
+
+@dataclass
+class FailingEngine(ScriptedEngine):
+    """Raises after its first step."""
+
+    async def generate(self, *asked: Any, output: Literal["whole", "deltas"]) -> AsyncGenerator[Step]:
+        async for step in super().generate(*asked, output=output):
+            yield step
+            raise RuntimeError("by design")
+
+
+async def test_a_stream_that_fails_says_so_in_its_last_event() -> None:
+    async with serving(FailingEngine()) as port:
+        answer = await port.client.post("/generate", json={"prompt": "a", "stream": True})
+
+    first, last = [json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if line]
+    assert first == {"text": "all "}
+    assert last["error"]["code"] == "internal_error"
+    assert "by design" not in answer.text

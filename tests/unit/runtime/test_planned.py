@@ -37,7 +37,14 @@ def config(
         EngineSettings(quantization="fp8", kv_cache_dtype="fp8", max_num_seqs=512),
         id="what a profile decides",
     ),
-    pytest.param(config(speculative={"method": "ngram", "tokens": 4}), EngineSettings(speculative_tokens=4), id="guesses from the text"),
+    pytest.param(config(speculative={"method": "ngram", "tokens": 4}), EngineSettings(speculative_tokens=4, async_scheduling=False), id="guesses from the text"),
+    pytest.param(config(speculative={"method": "suffix", "tokens": 4}), EngineSettings(speculative_tokens=4, async_scheduling=False), id="guesses from earlier texts"),
+    pytest.param(config(extraArgs=["--no-async-scheduling"]), EngineSettings(async_scheduling=False), id="one step at a time"),
+    pytest.param(config(extraArgs=["--async-scheduling"]), EngineSettings(), id="one ahead, as by default"),
+    pytest.param(config(chunkedPrefill=False), EngineSettings(chunked_prefill=False), id="whole prompts"),
+    pytest.param(config(chunkedPrefill=True), EngineSettings(), id="prompts in pieces, as by default"),
+    pytest.param(config(extraArgs=["--performance-mode", "throughput"]), EngineSettings(throughput=True), id="larger steps"),
+    pytest.param(config(profile="Latency"), EngineSettings(), id="a mode that changes no step"),
     pytest.param(
         config(speculative={"method": "mtp", "tokens": 2}),
         EngineSettings(speculative_tokens=2, unmodelled=("speculative method mtp",)),
@@ -50,7 +57,11 @@ def config(
         EngineSettings(lora_rank=32, lora_slots=4),
         id="room for adapters",
     ),
-    pytest.param(config(extraArgs=["--chat-template", "x", "--tool-call-parser=hermes"]), EngineSettings(), id="arguments that take no memory"),
+    pytest.param(
+        config(extraArgs=["--chat-template", "x", "--tool-call-parser=hermes", "--allowed-media-domains", "a.example", "b.example"]),
+        EngineSettings(),
+        id="arguments that take no memory",
+    ),
     pytest.param(
         config(extraArgs=["--cpu-offload-gb", "4"]), EngineSettings(unmodelled=("--cpu-offload-gb",)), id="one that is not computed"
     ),
@@ -122,6 +133,13 @@ def test_what_does_not_fit_is_loaded_where_the_user_knows_better(monkeypatch: py
     pytest.param(config(), LLAMA | {"model_type": "new"}, GIB, id="a model that is not known"),
     pytest.param(config(extraArgs=["--cpu-offload-gb=40"]), LLAMA, 10 * GIB, id="an argument that is not computed"),
     pytest.param(config(maxModelLen="Auto"), LLAMA, 24 * GIB, id="the longest that fits"),
+    pytest.param(
+        config(maxModelLen=32_768, kvCacheMemoryBytes=2 * GIB, speculative={"method": "ngram", "tokens": 4}),
+        ARCHITECTURES["Mistral 7B v0.1"], 140 * GIB, id="windows beside guesses from the text, with one step in flight",
+    ),
+    pytest.param(config(maxModelLen=32_768, kvCacheMemoryBytes=2 * GIB, extraArgs=["--no-async-scheduling"]),
+        ARCHITECTURES["Mistral 7B v0.1"], 140 * GIB, id="the same where the user asks for one step at a time",
+    ),
 ])  # fmt: skip
 def test_what_is_not_refused(asked: RuntimeConfig, document: Any, gpu: int | None) -> None:
     made = plan(asked, document, gpu)

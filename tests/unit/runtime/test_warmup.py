@@ -2,6 +2,7 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,23 @@ async def test_a_model_that_refuses_to_chat_is_no_failure(caplog: pytest.LogCapt
         await warm_up(application([], status=400), "tiny", 512)
 
     assert "The warm-up request to /v1/chat/completions was answered with 400" in caplog.text
+
+
+async def test_a_request_that_fails_keeps_no_other_from_being_asked(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[tuple[str, str, dict[str, object]]] = []
+    answer, fail = application(seen), application(seen, status=500)
+
+    async def chats_badly(scope: Message, receive: Any, send: Any) -> None:
+        if scope["path"] != "/v1/chat/completions":
+            return await answer(scope, receive, send)
+        # As Starlette does: the answer is sent, and the exception raised again.
+        await fail(scope, receive, send)
+        raise RuntimeError("no such token in the tokenizer")
+
+    await warm_up(chats_badly, "tiny", 512)
+
+    assert [path for _, path, _ in seen] == ["/v1/completions"] * 2 + ["/v1/chat/completions"] * 2
+    assert caplog.text.count("no such token in the tokenizer") >= 2
 
 
 @pytest.mark.parametrize("length", [1, 8, 64, 4096])

@@ -18,7 +18,9 @@ class Clock:
 
 
 class FakeEngine:
-    """One pending request, a step counter, one process; its canary answers unless `mute`, and with a `refusal` where there is one."""
+    """One pending request, a step counter, one process; its canary answers unless `mute`, and with a `refusal` or a `failure` where there
+    is one.
+    """
 
     def __init__(self) -> None:
         self.pending = 1
@@ -27,6 +29,7 @@ class FakeEngine:
         self.cpu = 100.0
         self.mute = True
         self.refusal: Refusal | None = None
+        self.failure: Exception | None = None
         self.canaries = 0
         self.looks = 0
 
@@ -34,6 +37,8 @@ class FakeEngine:
         self.canaries += 1
         if self.refusal:
             raise RefusedError(self.refusal)
+        if self.failure:
+            raise self.failure
         if self.mute:
             await asyncio.Event().wait()
 
@@ -156,6 +161,16 @@ async def test_an_engine_that_answers_the_canary_is_not_stuck() -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(watchdog.stalled(), 0.3)
     assert engine.canaries == 1  # and the time counts from its answer on
+
+
+async def test_a_canary_that_fails_is_an_answer_too() -> None:
+    engine, clock = FakeEngine(), Clock()
+    watchdog = Watchdog(engine.seen(), QUICK, clock)
+    engine.failure, clock.now = RuntimeError("the engine finished a request for one token without a token"), 61
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(watchdog.stalled(), 0.3)
+    assert engine.canaries == 1  # and the time counts from there on
 
 
 async def test_an_engine_that_steps_while_the_canary_waits_is_slow_not_stuck() -> None:

@@ -62,7 +62,7 @@ CLOSED: Final[Mapping[str, str]] = {
     ),
     **dict.fromkeys(
         (
-            "config", "allowed_local_media_path", "allowed_media_domains", "tool_server", "profiler_config",
+            "config", "allowed_local_media_path", "tool_server", "profiler_config",
             "mm_encoder_fp8_scale_path", "mm_encoder_fp8_scale_save_path",
         ),
         _FILES,
@@ -94,6 +94,8 @@ CLOSED_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
 ALLOWED: Final = frozenset(
     {
         "additional_config", "aggregate_engine_logging", "all2all_backend", "allow_deprecated_quantization",
+        # Unset, the engine fetches what a request names from any host.
+        "allowed_media_domains",
         "anthropic_disabled_thinking_effort", "async_scheduling", "attention_backend", "attention_config",
         "aux_output_config", "calculate_kv_scales", "chat_template", "chat_template_content_format",
         "code_revision", "cohere_format", "cohere_is_reasoning_model", "collect_detailed_traces",

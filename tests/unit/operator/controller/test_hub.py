@@ -15,9 +15,9 @@ CONFIG = (ROOT / "examples" / "model" / "weights" / "config.json").read_bytes()
 WEIGHTS = (ROOT / "examples" / "model" / "weights" / "model.safetensors").read_bytes()
 
 
-def shard(names: int, *, padding: int = 0) -> bytes:
-    """A safetensors file whose header alone is written: `names` matrices of 2 MB, and spaces that make the header longer."""
-    tensors = {f"model.layers.{n}.mlp.up_proj.weight": {"dtype": "BF16", "shape": [1024, 1024]} for n in range(names)}
+def shard(matrix: str, layers: int, *, padding: int = 0) -> bytes:
+    """A safetensors file whose header alone is written: 2 MB of each layer, and spaces that make the header longer."""
+    tensors = {f"model.layers.{n}.mlp.{matrix}.weight": {"dtype": "BF16", "shape": [1024, 1024]} for n in range(layers)}
     header = json.dumps(tensors).encode() + b" " * padding
     return struct.pack("<Q", len(header)) + header
 
@@ -41,7 +41,9 @@ def test_the_headers_of_all_files_of_an_index_are_summed() -> None:
     index = json.dumps({"metadata": {"total_size": 1}, "weight_map": {"a": "x.safetensors", "b": "y.safetensors"}})
     files = {"config.json": CONFIG, "model.safetensors.index.json": index.encode()}
 
-    size, _ = size_of({**files, "x.safetensors": shard(2), "y.safetensors": shard(1, padding=300_000)})
+    size, _ = size_of(
+        {**files, "x.safetensors": shard("up_proj", 2), "y.safetensors": shard("down_proj", 1, padding=300_000)}
+    )
 
     assert size == 3 * 2 * 1024 * 1024
 

@@ -33,6 +33,7 @@ VERSIONS = tuple(engines.parsers())
         pytest.param(["--enable-lora", "--port", "1"], "spec.engine.extraArgs", id="the second flag"),
         pytest.param(["--por=1"], "spec.engine.extraArgs", id="port, abbreviated"),
         pytest.param(["--config", "/models/model/x.yaml"], "spec.engine.extraArgs", id="a file of flags"),
+        pytest.param(["--allowed-local-media-path=/"], "spec.engine.extraArgs", id="files of the pod in requests"),
         pytest.param(["--disable-log-stats"], "spec.engine.extraArgs", id="counters off"),
         pytest.param(["--ssl-keyfile", "x"], "spec.engine.extraArgs", id="TLS"),
         pytest.param(["--middleware=x.y"], "spec.engine.extraArgs", id="middleware"),
@@ -160,6 +161,9 @@ def test_a_misspelt_flag_that_a_field_sets_names_the_field() -> None:
         ),
         pytest.param(["--no-enable-auto-tool-choice"], id="what is switched off needs nothing beside it"),
         pytest.param(["--lora-modules", "a=/models/a", "b=/models/b"], id="several values"),
+        pytest.param(
+            ["--allowed-media-domains", "a.example", "b.example"], id="fewer hosts to fetch from than without it"
+        ),
     ],
 )
 @pytest.mark.parametrize("version", ["", *VERSIONS])

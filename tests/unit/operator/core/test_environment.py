@@ -22,7 +22,11 @@ def test_refused_by_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["VLLM_LOGGING_LEVEL", "NCCL_DEBUG", "HF_ENDPOINT", "OMP_NUM_THREADS", "HTTPS_PROXY", "OTEL_SERVICE_NAME"]
+    "name",
+    [
+        *("VLLM_LOGGING_LEVEL", "NCCL_DEBUG", "HF_ENDPOINT", "OMP_NUM_THREADS", "HTTPS_PROXY", "OTEL_SERVICE_NAME"),
+        "VLLM_MEDIA_URL_ALLOW_REDIRECTS",
+    ],
 )
 def test_harmless_ones_pass(name: str) -> None:
     assert environment.judge([EnvVar(name=name, value="1")]) is None

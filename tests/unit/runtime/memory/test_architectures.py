@@ -100,6 +100,7 @@ def test_what_is_not_known_is_said(changes: dict[str, Any], what: str, why: str)
     pytest.param("Llama 3.1 8B", {}, 131_072, id="llama3's factor is in the length already"),
     pytest.param("Llama 2 7B", {"rope_scaling": {"type": "linear", "factor": 4.0}}, 16_384, id="a linear factor is not"),
     pytest.param("Phi 3 mini 4k", {"max_position_embeddings": 131_072, "rope_scaling": {"type": "longrope"}}, 4096, id="longrope starts with the short one"),
+    pytest.param("Qwen 2.5 7B", {"rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32_768}}, 32_768, id="yarn's factor is not applied: vLLM 0.32 takes the length beside it"),
     pytest.param("Falcon 7B", {}, 2048, id="no length at all"),
     pytest.param("Gemma 3 4B", {}, 131_072, id="a length of the class"),
 ])  # fmt: skip

@@ -7,12 +7,16 @@ import pytest
 
 from architectures import ARCHITECTURES, LLAMA_70B, MISTRAL_7B
 from fairlead_runtime import memory
-from fairlead_runtime.memory import GIB, EngineSettings, Plan, Verdict
+from fairlead_runtime.memory import GIB, EngineSettings, Plan, Verdict, overhead
 
 LLAMA_13B: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "float16", "vocab_size": 32_000, "hidden_size": 5120,
     "intermediate_size": 13_824, "num_hidden_layers": 40, "num_attention_heads": 40, "max_position_embeddings": 4096,
 }  # fmt: skip
+
+WINDOWS = ARCHITECTURES["Mistral 7B v0.1"]
+#: GiB.
+H200 = 139.8
 
 
 def planned(config: dict[str, Any], gpu: float | None = 80, **settings: Any) -> Plan:
@@ -62,6 +66,10 @@ def test_bytes_of_a_token(config: dict[str, Any], settings: dict[str, Any], expe
     pytest.param(MISTRAL_7B, None, {"kv_cache_memory_bytes": GIB, "max_model_len": 16_384, "device": "cpu"}, Verdict.DOES_NOT_FIT, "spec.engine.maxModelLen", id="on a CPU the cache has a given size too"),
     pytest.param(MISTRAL_7B, None, {"kv_cache_memory_bytes": GIB, "max_model_len": 99_999, "device": "cpu"}, Verdict.UNKNOWN, "spec.engine.maxModelLen", id="a context beyond the model's own is the engine's to refuse"),
     pytest.param(ARCHITECTURES["Mamba 2 2.7B"], None, {"kv_cache_memory_bytes": GIB, "max_model_len": 99_999, "device": "cpu", "state_dtype": "float32"}, Verdict.FITS, "", id="a model that tells no length of its own takes any"),
+    pytest.param(WINDOWS, H200, {"kv_cache_memory_bytes": 2 * GIB, "max_model_len": 32_768, "speculative_tokens": 4}, Verdict.DOES_NOT_FIT, "spec.engine.maxModelLen", id="windows with two steps in flight"),
+    pytest.param(WINDOWS, H200, {"kv_cache_memory_bytes": 2 * GIB, "max_model_len": 32_768, "speculative_tokens": 4, "async_scheduling": False}, Verdict.FITS, "", id="windows with one, as guesses from the text leave it"),
+    pytest.param(WINDOWS, H200, {"kv_cache_memory_bytes": 1536 * 2**20, "max_model_len": 32_768, "pipeline": 2}, Verdict.UNKNOWN, "spec.engine.maxModelLen", id="of a pipeline two steps are in flight, or three"),
+    pytest.param(WINDOWS, H200, {"kv_cache_memory_bytes": GIB, "max_model_len": 32_768, "pipeline": 2}, Verdict.DOES_NOT_FIT, "spec.engine.maxModelLen", id="more than two steps of a pipeline take is refused"),
     pytest.param(MISTRAL_7B, None, {"kv_cache_memory_bytes": 4096, "device": "cpu"}, Verdict.DOES_NOT_FIT, "spec.engine.kvCacheMemory", id="a cache below one block"),
 ])  # fmt: skip
 def test_what_fits(
@@ -131,6 +139,23 @@ def test_the_engines_choice_of_steps(gib: float, name: str, tokens: int, request
     assumed = planned(MISTRAL_7B, gib, gpu_name=name).assumed
 
     assert (assumed["maxNumBatchedTokens"], assumed["maxNumSeqs"]) == (tokens, requests)
+
+
+@pytest.mark.parametrize(("settings", "length", "expected"), [
+    pytest.param({}, 32_768, (8192, 1024), id="nothing asked"),
+    pytest.param({"chunked_prefill": False}, 32_768, (32_768, 1024), id="without chunked prefill a step takes a whole prompt"),
+    pytest.param({"chunked_prefill": False}, 4096, (8192, 1024), id="a short one lowers no step"),
+    pytest.param({"throughput": True}, 32_768, (16_384, 2048), id="throughput doubles both"),
+    pytest.param({"throughput": True, "max_num_seqs": 64}, 32_768, (16_384, 64), id="what is asked is not doubled"),
+    pytest.param({"throughput": True, "chunked_prefill": False}, 20_000, (20_000, 2048), id="a whole prompt is more than the doubled step"),
+    pytest.param({"max_num_seqs": 4}, 1024, (4096, 4), id="no more than all requests have"),
+    pytest.param({"max_num_seqs": 4, "chunked_prefill": False}, 1024, (4096, 4), id="nor without chunked prefill"),
+    pytest.param({}, 4, (4096, 1024), id="the requests that count are those of the engine's choice"),
+    pytest.param({}, 1, (1024, 1024), id="and a step has a token of each"),
+    pytest.param({"max_num_batched_tokens": 512, "chunked_prefill": False, "throughput": True}, 32_768, (512, 512), id="a size that is asked stays"),
+])  # fmt: skip
+def test_the_step_follows_the_settings(settings: dict[str, Any], length: int, expected: tuple[int, int]) -> None:
+    assert overhead.steps(EngineSettings(**settings), int(H200 * GIB), length) == expected
 
 
 @pytest.mark.parametrize(("gib", "doubted"), [

@@ -137,6 +137,21 @@ def test_a_second_copy_in_another_format_is_left_out(tmp_path: Path) -> None:
     assert found.size == memory.from_headers([tensors()], model).size
 
 
+@pytest.mark.parametrize(("whole", "parts"), [("BF16", "BF16"), ("BF16", "F8_E4M3"), ("F8_E4M3", "BF16")])
+def test_what_lies_twice_in_a_folder_counts_once_as_the_larger(tmp_path: Path, whole: str, parts: str) -> None:
+    """Whole beside its parts, without an index that says which are meant."""
+    model, header, twice = memory.read_config(SMALL), tensors(whole), tensors(parts)
+    names = sorted(header)
+    (tmp_path / "model.safetensors").write_bytes(file(header))
+    for number, part in enumerate((names[:9], names[9:])):
+        (tmp_path / f"model-{number}.safetensors").write_bytes(file({name: twice[name] for name in part}))
+
+    found = memory.in_folder(tmp_path, model)
+
+    assert found is not None
+    assert found.size == memory.from_headers([tensors()], model).size
+
+
 def test_a_folder_without_safetensors(tmp_path: Path) -> None:
     assert memory.in_folder(tmp_path, memory.read_config(SMALL)) is None
 
