@@ -13,7 +13,15 @@ from fairlead_operator.controller.kinds import CONFIG_MAPS, INFERENCE_SERVICES, 
 from fairlead_operator.controller.outcomes import ApiError, NotYetError, PredecessorError, RejectedError, namespace_ends
 from fairlead_operator.controller.store import Key, Place, Store, place, uid
 from fairlead_operator.core import names
-from fairlead_operator.core.intent import additions, differs, exclusive, in_the_way, is_another_template, leftovers
+from fairlead_operator.core.intent import (
+    EXCLUSIVE,
+    additions,
+    differs,
+    exclusive,
+    in_the_way,
+    is_another_template,
+    leftovers,
+)
 from fairlead_operator.core.names import Manifest
 from fairlead_operator.core.prune import surplus
 from fairlead_operator.core.rejection import name_taken, refused_by_api_server
@@ -141,23 +149,22 @@ class Children:
         known = uid(live) if live else None
         try:
             if live is not None and is_another_template(manifest, live) and leftovers(manifest, live):
-                # What is left when ours is applied is somebody else's. It goes first: once the template is the new one nothing tells any
-                # more that it has to.
+                # What is left when ours is applied is somebody else's. It goes with the same write: from then on the template is the new
+                # one, and nothing tells any more that it has to.
                 applied = await self.cluster.apply(manifest, known, dry_run="All")
                 if left := leftovers(manifest, applied):
-                    live = slim(await self.cluster.remove(kind, live, left))
+                    await self.cluster.rewrite(kind, live, {"/spec": applied["spec"]}, left)
             return slim(await self.cluster.apply(manifest, known))
         except ApiError as refused:
             parts = exclusive(manifest, live) if live else {}
-            if live is None or not parts or not _of_content(kind, refused):
+            if live is None or not parts or not EXCLUSIVE.search(str(refused)):
                 raise
-            # Of two fields that exclude each other somebody may have set the one that is not ours, and beside it ours is refused.
-            # If it is not that, the intent is refused once more.
+            # Somebody has set the one of two fields that is not ours, and beside it ours is refused: unless the intent has both.
             try:
                 await self.cluster.rewrite(kind, live, parts)
                 return slim(await self.cluster.apply(manifest, known))
             except ApiError as again:
-                if _of_content(kind, again):
+                if EXCLUSIVE.search(str(again)):
                     raise refused from again
                 raise
 
@@ -196,10 +203,6 @@ class Children:
     def forget(self, gone: str) -> None:
         """The child with this uid is gone."""
         self._settled.pop(gone, None)
-
-
-def _of_content(kind: Kind, refusal: ApiError) -> bool:
-    return refused_by_api_server(kind.name, refusal.code, str(refusal)) is not None
 
 
 def _of_predecessor(live: Manifest, service: Manifest) -> bool:

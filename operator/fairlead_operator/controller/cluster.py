@@ -165,9 +165,12 @@ class Cluster:
         """Take parts out of exactly this version of an object (409 otherwise), one after the other."""
         return await self._edit(kind, obj, [{"op": "remove", "path": pointer} for pointer in pointers])
 
-    async def rewrite(self, kind: Kind, obj: Manifest, parts: Mapping[str, Any]) -> Manifest:
-        """Give parts of exactly this version of an object (409 otherwise) other values, by JSON pointer."""
-        return await self._edit(kind, obj, [{"op": "replace", "path": at, "value": part} for at, part in parts.items()])
+    async def rewrite(
+        self, kind: Kind, obj: Manifest, parts: Mapping[str, Any], without: Sequence[str] = ()
+    ) -> Manifest:
+        """Give parts of exactly this version of an object (409 otherwise) other values, by JSON pointer, and take out of these `without`."""
+        replaced = [{"op": "replace", "path": at, "value": part} for at, part in parts.items()]
+        return await self._edit(kind, obj, [*replaced, *({"op": "remove", "path": at} for at in without)])
 
     async def _edit(self, kind: Kind, obj: Manifest, operations: Sequence[Manifest]) -> Manifest:
         # A failed `test` would be answered with 422, like content that is refused; another version is a conflict.

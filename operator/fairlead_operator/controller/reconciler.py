@@ -138,7 +138,7 @@ class Reconciler:
         snapshot = self._snapshot(key, service)
         late, _ = await self.pod_events.of(snapshot.pods)
         free, _ = await self.accelerators.of(snapshot.pods)
-        seen = await self._observe(key, replace(snapshot, events=late, accelerators=free), resolved)
+        seen = await self._observe(key, service, replace(snapshot, events=late, accelerators=free), resolved)
         assert seen.rollout is not None
         objects = build_objects(pods_wanted(resolved, seen), seen.rollout)
         intent, pods_are_weighed = await self.scale_down.gate(key, objects)
@@ -148,9 +148,13 @@ class Reconciler:
         changes += await self.children.prune(key, self._snapshot(key, service), intent)
         return changes, pods_are_weighed
 
-    async def _observe(self, key: Key, snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
+    async def _observe(
+        self, key: Key, service: Manifest, snapshot: Snapshot, outcome: Resolved | Rejection
+    ) -> Observed:
         """What is the case, with a look at the ReplicaSets where they tell whose pods there are, or decide whether any is kept."""
-        if isinstance(outcome, Resolved) and might_be_a_predecessors(snapshot):
+        if might_be_a_predecessors(snapshot):
+            await self.children.recall(service, DEPLOYMENTS, key[1])
+            snapshot = replace(snapshot, children=self._snapshot(key, service).children)
             snapshot = without_predecessors(snapshot, await self.children.replica_sets(key))
         seen = observe(snapshot, outcome)
         if not depends_on_replica_sets(seen):
@@ -197,7 +201,7 @@ class Reconciler:
         late, look_again = await self.pod_events.of(snapshot.pods)
         free, count_again = await self.accelerators.of(snapshot.pods)
         snapshot = replace(snapshot, events=late, accelerators=free)
-        seen = await self._observe(key, snapshot, outcome)
+        seen = await self._observe(key, service, snapshot, outcome)
         previous = service.get("status") or {}
         status = build_status(snapshot, outcome, seen)
         overtaken = False

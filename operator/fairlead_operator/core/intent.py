@@ -1,5 +1,6 @@
 """Whether applying an intent would change anything: 20 resyncs of an unchanged object make no write."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
@@ -53,7 +54,7 @@ def _strangers(ours: Manifest, live: Manifest, lists: Sequence[tuple[str, str]],
         for part, key in lists
         for known in ({item[key] for item in ours.get(part) or ()},)
         for index, item in reversed(list(enumerate(live.get(part) or ())))
-        if item[key] not in known
+        if item.get(key, "") not in known
     ]
 
 
@@ -77,16 +78,27 @@ def leftovers(intent: Manifest, live: Manifest) -> list[str]:
     ours, theirs = intent["spec"]["template"]["spec"], live["spec"]["template"]["spec"]
     asked, made = intent["spec"]["template"]["metadata"], live["spec"]["template"]["metadata"]
     found = [f"{_POD}/{name}" for name in _ASKED_FOR if name in theirs and name not in ours]
+    for part in ours.get("affinity") or {}:
+        found += _more(ours["affinity"], theirs.get("affinity") or {}, part, f"{_POD}/affinity")
+    found += _more(ours, theirs, "affinity", _POD) if "affinity" in ours else []
     found += _more(ours, theirs, "securityContext", _POD, of=_ASKED_FOR_SECURITY)
     found += _more(ours, theirs, "nodeSelector", _POD)
     found += _more(asked, made, "labels", "/spec/template/metadata", of=(names.QUEUE_LABEL,))
-    known = {container["name"]: container.get("resources") or {} for container in ours["containers"]}
+    known = {container["name"]: container for container in ours["containers"]}
     for index, container in enumerate(theirs["containers"]):
         if container["name"] in known:
-            path, resources = f"{_POD}/containers/{index}/resources", container.get("resources") or {}
-            for part in ("limits", "requests"):
-                found += _more(known[container["name"]], resources, part, path)
+            found += _of_container(known[container["name"]], container, f"{_POD}/containers/{index}")
     return found + _strangers(ours, theirs, (("imagePullSecrets", "name"),), _POD)
+
+
+def _of_container(ours: Manifest, theirs: Manifest, path: str) -> Iterator[str]:
+    asked, made = ours.get("resources") or {}, theirs.get("resources") or {}
+    for part in ("limits", "requests"):
+        yield from _more(asked, made, part, f"{path}/resources")
+    mounts = {mount["mountPath"]: mount for mount in ours.get("volumeMounts") or ()}
+    for index, mount in enumerate(theirs.get("volumeMounts") or ()):
+        if "subPath" in mount and "subPath" not in mounts.get(mount["mountPath"], mount):
+            yield f"{path}/volumeMounts/{index}/subPath"
 
 
 def _more(ours: Manifest, theirs: Manifest, part: str, path: str, of: Collection[str] | None = None) -> list[str]:
@@ -94,6 +106,12 @@ def _more(ours: Manifest, theirs: Manifest, part: str, path: str, of: Collection
     wanted = ours.get(part) or {}
     keys = [key for key in theirs.get(part) or {} if key not in wanted and (of is None or key in of)]
     return [f"{path}/{part}/{key.replace('~', '~0').replace('/', '~1')}" for key in keys]
+
+
+#: What the API server says of fields of which only one may be set.
+EXCLUSIVE: Final = re.compile(
+    r"may not specify more than|may not be specified when|may not have more than one field|cannot be both set"
+)
 
 
 def exclusive(intent: Manifest, live: Manifest) -> dict[str, Any]:
@@ -106,6 +124,8 @@ def exclusive(intent: Manifest, live: Manifest) -> dict[str, Any]:
         case {"kind": "Deployment", "spec": {"template": template}}:
             theirs, ours = live["spec"]["template"]["metadata"], template["metadata"]
             kept = {part: {**(theirs.get(part) or {}), **(ours.get(part) or {})} for part in ("labels", "annotations")}
+            if names.QUEUE_LABEL not in (ours.get("labels") or {}):
+                kept["labels"].pop(names.QUEUE_LABEL, None)
             return {"/spec/template": {**template, "metadata": {**ours, **kept}}}
         case {"kind": "PodDisruptionBudget", "spec": spec}:
             return {"/spec": spec}

@@ -1,5 +1,6 @@
 """What is applied, what is skipped, and what a refusal means. The API server's own part is proved in tests/api."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -59,10 +60,12 @@ class Server:
             raise self.refuses
         return self.makes
 
-    async def rewrite(self, kind: Kind, manifest: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+    async def rewrite(
+        self, kind: Kind, manifest: dict[str, Any], parts: dict[str, Any], without: Sequence[str] = ()
+    ) -> dict[str, Any]:
         if self.in_the_meantime:
             raise self.in_the_meantime.pop()
-        self.rewritten.append((manifest["metadata"]["resourceVersion"], list(parts), len(self.applied)))
+        self.rewritten.append((manifest["metadata"]["resourceVersion"], [*parts, *without], len(self.applied)))
         return manifest
 
     async def remove(self, kind: Kind, manifest: dict[str, Any], pointers: list[str]) -> dict[str, Any]:
@@ -325,6 +328,26 @@ async def test_what_excludes_ours_gives_way_to_it(children: Children, server: Se
     assert len(server.applied) == 2
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Deployment is invalid: spec.template.spec.containers[0].image",
+        'ValidatingAdmissionPolicy "few" with binding "few" denied request: at most 5 replicas',
+    ],
+)
+async def test_what_is_refused_for_anything_else_is_written_no_other_way(
+    children: Children, server: Server, said: str
+) -> None:
+    """A part of it might pass where the whole does not."""
+    children.store.observe(DEPLOYMENTS, live(spec={**WITH_PODS["spec"], "replicas": 3}))
+    server.refuses = ApiError(422, "Invalid", said)
+
+    with pytest.raises(RejectedError):
+        await children.bring_about(SERVICE, [WITH_PODS])
+
+    assert (server.rewritten, len(server.applied)) == ([], 1)
+
+
 async def test_a_child_that_is_not_there_has_nothing_in_the_way(children: Children, server: Server) -> None:
     server.refuses = EXCLUDED
 
@@ -345,7 +368,7 @@ def templated(version: str, template: str, **pod: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("before", "expected"),
     [
-        pytest.param("former", [("7", ["/spec/template/spec/priorityClassName"])], id="of a former template, as after kubectl rollout undo"),
+        pytest.param("former", [("7", ["/spec", "/spec/template/spec/priorityClassName"], 0)], id="of a former template, as after kubectl rollout undo"),
         pytest.param("wanted", [], id="of somebody else, in a template that stays"),
     ],
 )  # fmt: skip
@@ -355,11 +378,11 @@ async def test_what_was_asked_for_before_goes_with_its_template(
     wanted = {**templated("0", "wanted"), "metadata": INTENT["metadata"]}
     children.store.observe(DEPLOYMENTS, templated("7", before, priorityClassName="high"))
     server.would_make = templated("7", "wanted", priorityClassName="high")
-    server.leaves, server.makes = templated("8", before), templated("9", "wanted")
+    server.makes = templated("9", "wanted")
 
     await children.bring_about(SERVICE, [wanted])
 
-    assert server.removed == expected
+    assert server.rewritten == expected
 
 
 async def test_what_the_intent_itself_takes_out_is_left_to_it(children: Children, server: Server) -> None:
@@ -369,7 +392,7 @@ async def test_what_the_intent_itself_takes_out_is_left_to_it(children: Children
 
     await children.bring_about(SERVICE, [wanted])
 
-    assert (server.applied, server.removed) == (["d"], [])
+    assert (server.applied, server.rewritten) == (["d"], [])
 
 
 CONFLICT = ApiError(409, "Conflict", "the object has been modified")
@@ -380,8 +403,7 @@ async def test_a_conflict_makes_nothing_forgotten_that_is_to_go(children: Childr
     wanted = {**templated("0", "wanted"), "metadata": INTENT["metadata"]}
     there = templated("7", "former", priorityClassName="high")
     children.store.observe(DEPLOYMENTS, there)
-    server.would_make = there
-    server.leaves, server.makes = templated("8", "former"), templated("9", "wanted")
+    server.would_make, server.makes = there, templated("9", "wanted")
     server.in_the_meantime = [CONFLICT]
     with pytest.raises(NotYetError):
         await children.bring_about(SERVICE, [wanted])
@@ -390,7 +412,7 @@ async def test_a_conflict_makes_nothing_forgotten_that_is_to_go(children: Childr
     server.objects[DEPLOYMENTS] = there
     await children.bring_about(SERVICE, [wanted])
 
-    assert server.removed == [("7", ["/spec/template/spec/priorityClassName"])]
+    assert server.rewritten == [("7", ["/spec", "/spec/template/spec/priorityClassName"], 0)]
 
 
 async def test_a_conflict_is_no_refusal_of_the_intent(children: Children, server: Server) -> None:

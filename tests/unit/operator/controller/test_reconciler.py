@@ -464,6 +464,7 @@ async def test_pods_of_a_predecessor_are_not_its_successors(world: World) -> Non
         await world.reconciler.reconcile(KEY)
 
     assert world.conditions()["Available"].startswith("False")
+    assert world.server.statuses[-1]["replicas"] == 0
     assert "servedTemplate" not in world.server.statuses[-1]
     assert names.SERVED not in str(list(world.store.all(CONTROLLER_REVISIONS)))
 

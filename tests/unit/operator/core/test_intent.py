@@ -255,7 +255,8 @@ def test_another_template_is_told_by_its_hash(intent: Manifest, live: Manifest, 
 def test_other_peoples_labels_and_annotations_stay_where_all_else_is_replaced() -> None:
     live = _live()
     restarted = {"kubectl.kubernetes.io/restartedAt": "now"}
-    live["spec"]["template"]["metadata"] = {"labels": {"team": "a"}, "annotations": restarted}
+    labels = {"team": "a", "kueue.x-k8s.io/queue-name": "a queue of a former spec"}
+    live["spec"]["template"]["metadata"] = {"labels": labels, "annotations": restarted}
 
     (template,) = exclusive(INTENT, live).values()
 
@@ -263,3 +264,27 @@ def test_other_peoples_labels_and_annotations_stay_where_all_else_is_replaced() 
     assert template["metadata"]["labels"] == {"team": "a", **ours["labels"]}
     assert template["metadata"]["annotations"] == {**restarted, **ours["annotations"]}
     assert template["spec"] == INTENT["spec"]["template"]["spec"]
+
+
+def test_parts_of_what_both_ask_for_are_found_too() -> None:
+    former = service().model("pvc://models/a").spec("placement", affinity={"nodeAffinity": {}, "podAntiAffinity": {}})
+    wanted = service().model("pvc://models").spec("placement", affinity={"podAntiAffinity": {}})
+    ours, theirs = (each.child("Deployment") for each in (wanted, former))
+    ours["spec"]["template"]["spec"]["affinity"] = {"podAntiAffinity": {}}
+    more = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}, "nodeAffinity": {}}
+    theirs["spec"]["template"]["spec"]["affinity"] = more
+    mounts = theirs["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    (index,) = [number for number, mount in enumerate(mounts) if "subPath" in mount]
+
+    assert leftovers(ours, theirs) == [
+        f"{POD}/affinity/podAntiAffinity/preferredDuringSchedulingIgnoredDuringExecution",
+        f"{POD}/affinity/nodeAffinity",
+        f"{POD}/containers/0/volumeMounts/{index}/subPath",
+    ]
+
+
+def test_a_nameless_pull_secret_is_a_strangers() -> None:
+    live = WANTED.child("Deployment")
+    live["spec"]["template"]["spec"]["imagePullSecrets"].append({})
+
+    assert leftovers(WANTED.child("Deployment"), live) == [f"{POD}/imagePullSecrets/1"]
