@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument(
         "--no-update",
         action="store_true",
-        help="leave the mass update out: of 5,000 it takes over an hour on two cores",
+        help="leave the mass update out: of 5,000 it takes longer than all the rest",
     )
     parser.add_argument(
         "--keep", action="store_true", help="write the figures into docs/benchmarks/ instead of comparing them"

@@ -46,6 +46,12 @@ SCHEDULER: Final[Manifest] = {
     "leaderElection": {"leaderElect": False},
     "clientConnection": {"qps": 500, "burst": 1000},
 }
+#: How many pods kwok takes at a time; 4 by default, so that its requests one after the other would be what a mass update waits for.
+KWOK: Final[Manifest] = {
+    "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+    "kind": "KwokConfiguration",
+    "options": {"podPlayStageParallelism": 64},
+}
 #: Seconds for a node to be there.
 PATIENCE: Final = 120.0
 #: Objects per page of a list.
@@ -59,8 +65,8 @@ TRIES: Final = 120
 def flags() -> tuple[str, ...]:
     """All of them, for the record."""
     told = [f"{program} {flag}" for program, given in FLAGS.items() for flag in given]
-    connection = SCHEDULER["clientConnection"]
-    return (*told, *(f"kube-scheduler clientConnection.{name}={value}" for name, value in connection.items()))
+    told += [f"kube-scheduler clientConnection.{name}={value}" for name, value in SCHEDULER["clientConnection"].items()]
+    return (*told, *(f"kwok {name}={value}" for name, value in KWOK["options"].items()))
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,7 @@ def ground(folder: Path, services: int) -> Iterator[Ground]:
     scheduler.write_text(yaml.safe_dump({**SCHEDULER, "clientConnection": connection}))
     arguments = {**FLAGS, "kube-scheduler": (f"--config={scheduler}",)}
     with (
-        simulated(folder, arguments=arguments, stages=sharing_an_address(STAGES), node=ADDRESS) as plane,
+        simulated(folder, arguments=arguments, stages=[KWOK, *sharing_an_address(STAGES)], node=ADDRESS) as plane,
         connect(plane.kubeconfig) as http,
     ):
         there = Ground(plane, http, Kubectl(plane.kubectl, plane.kubeconfig, NAMESPACE))
