@@ -271,7 +271,10 @@ def test_parts_of_what_both_ask_for_are_found_too() -> None:
     wanted = service().model("pvc://models").spec("placement", affinity={"podAntiAffinity": {}})
     ours, theirs = (each.child("Deployment") for each in (wanted, former))
     ours["spec"]["template"]["spec"]["affinity"] = {"podAntiAffinity": {}}
-    more = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}, "nodeAffinity": {}}
+    more: dict[str, Any] = {
+        "podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []},
+        "nodeAffinity": {},
+    }
     theirs["spec"]["template"]["spec"]["affinity"] = more
     mounts = theirs["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
     (index,) = [number for number, mount in enumerate(mounts) if "subPath" in mount]
