@@ -59,7 +59,7 @@ SUITES = (
         minutes=15,
         programs=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"),
     ),
-    Suite("serving", minutes=4),
+    Suite("serving", minutes=6, beside="simulated"),
     Suite("engine", minutes=45, engine=True),
     Suite("node", minutes=30, programs=(*cluster.PROGRAMS, "helm", "kube-network-policies"), images=True),
 )

@@ -4,6 +4,7 @@ These hold the catalogue to the engine's own texts: a release of vLLM that words
 at a time, and two that mostly wait: most of each is the import of packages, on one core. test_refusals.py has what vLLM refuses before it reads weights.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -130,7 +131,10 @@ def when_loading(number: signal.Signals, process: str) -> Callable[[Started], No
 
     def act(runtime: Started) -> None:
         until(lambda: bool(runtime.processes(process)), f"a process {process}")
-        os.kill(runtime.processes(process)[0], number)
+        # A program that it starts has its name for a moment: whichever of them it is that is listed first.
+        for found in runtime.processes(process):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found, number)
 
     return act
 
