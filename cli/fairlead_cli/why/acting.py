@@ -8,7 +8,7 @@ from typing import Any
 from fairlead_cli.why.gathering import Sight, wanted_replicas
 from fairlead_cli.why.spans import since
 from fairlead_operator.core.moments import moment
-from fairlead_operator.core.names import FINISHED, STATUS_FIELD_MANAGER, Manifest
+from fairlead_operator.core.names import STATUS_FIELD_MANAGER, Manifest, is_active
 from fairlead_operator.core.scheduling import condition_of
 
 #: A working operator has looked at a change within a second or two; while one takes over from another it may take half a minute.
@@ -97,8 +97,7 @@ def _is_ready(manifest: Manifest) -> bool:
 
 
 def _serves(pod: Manifest) -> bool:
-    over = pod["metadata"].get("deletionTimestamp") or pod["status"].get("phase") in FINISHED
-    return _is_ready(pod) and not over
+    return _is_ready(pod) and is_active(pod)
 
 
 def _served_until(pod: Manifest) -> datetime | None:

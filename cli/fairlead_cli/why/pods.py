@@ -74,7 +74,7 @@ def replicas(
                 pod, told.get(pod["metadata"]["name"], {}), events.get(pod["metadata"]["uid"], ()), template, draining
             )
             for pod in pods
-            if (pod.get("status") or {}).get("phase") not in names.FINISHED
+            if not names.is_finished(pod)
         ]
     return tuple(sorted(found, key=_weight))
 

@@ -18,7 +18,7 @@ from fairlead_operator.controller.outcomes import ApiError, LostLeaseError
 from fairlead_operator.controller.store import Key, Store, place, uid, version
 from fairlead_operator.core.autoscale import Outlook, Progress, Replica, configured, decide
 from fairlead_operator.core.load import Load
-from fairlead_operator.core.names import FINISHED, Manifest
+from fairlead_operator.core.names import Manifest, is_active
 from fairlead_operator.core.scheduling import condition_of
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Autoscaler:
         before = self.progress.get(key) if about == uid(service) else None
         spec = service["spec"]
         replicas = int(spec.get("replicas", 1))
-        pods = [self._replica(pod) for pod in self.store.owned(PODS, key) if _is_there(pod)]
+        pods = [self._replica(pod) for pod in self.store.owned(PODS, key) if is_active(pod)]
         memory = before.outlook.memory if before else None
         now = self.now()
         outlook = decide(rules, replicas, pods, memory, now, suspended=bool(spec.get("suspend")))
@@ -118,8 +118,3 @@ def _is_to_be_scaled(service: Manifest) -> bool:
     refused = said.get("Accepted", {}).get("status") == "False" and not carried_out
     gone = service["metadata"].get("deletionTimestamp")
     return bool(service["spec"].get("autoscaling")) and not refused and not gone
-
-
-def _is_there(pod: Manifest) -> bool:
-    finished = (pod.get("status") or {}).get("phase") in FINISHED
-    return not finished and not pod["metadata"].get("deletionTimestamp")

@@ -55,7 +55,7 @@ class PodEvents:
         """Events by uid of those in trouble among `pods`, and when to look again: None if events alone bring no news."""
         now = self.now()
         # They stay for days, and nobody asks what became of their containers.
-        pods = tuple(pod for pod in pods if (pod.get("status") or {}).get("phase") not in names.FINISHED)
+        pods = tuple(pod for pod in pods if not names.is_finished(pod))
         self._listed = {key: entry for key, entry in self._listed.items() if now - entry[0] < KEPT}
         creating = [since for pod in pods if (since := creating_since(pod)) is not None]
         troubled = [pod for pod in pods if is_late(pod, now) or is_refused(pod) or was_killed(pod)]

@@ -119,6 +119,16 @@ def controller_uid(manifest: Mapping[str, Any]) -> str:
     return next((str(reference["uid"]) for reference in references if reference.get("controller")), "")
 
 
+def is_finished(pod: Mapping[str, Any]) -> bool:
+    """Whether none of its containers runs or will run again."""
+    return (pod.get("status") or {}).get("phase") in FINISHED
+
+
+def is_active(pod: Mapping[str, Any]) -> bool:
+    """Whether it is neither finished nor on its way out: what a ReplicaSet's controller counts, and may choose from."""
+    return not is_finished(pod) and not pod["metadata"].get("deletionTimestamp")
+
+
 def digest(value: Any) -> str:
     """Ten hex digits that differ when the value does, whatever the order of keys."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))

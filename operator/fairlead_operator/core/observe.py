@@ -43,10 +43,7 @@ FLAPPING_SECONDS: Final = 600
 def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
     """What is the case. Under a Rejection the pods are judged by the last spec that was accepted: the live Deployment."""
     service = snapshot.service
-    uid = service["metadata"]["uid"]
-    deployment = next(
-        (c for c in snapshot.children if c["kind"] == "Deployment" and names.is_controlled_by(c, uid)), None
-    )
+    deployment = snapshot.deployment
     resolved = outcome if isinstance(outcome, Resolved) else None
     revisions = pinned(resolved, snapshot) if resolved else None
     template = revisions.target.template.hash if revisions else _live_template(deployment)
@@ -60,7 +57,7 @@ def observe(snapshot: Snapshot, outcome: Resolved | Rejection) -> Observed:
     def problem_without_node(pod: Manifest) -> Problem | None:
         return why_unscheduled(pod, accelerator, accelerators, snapshot.accelerators, leaving, now=snapshot.now)
 
-    running = [pod for pod in snapshot.pods if pod.get("status", {}).get("phase") not in names.FINISHED]
+    running = [pod for pod in snapshot.pods if not names.is_finished(pod)]
     pods = tuple(_view(pod, snapshot, template, problem_without_node(pod)) for pod in running)
     workload = [problem for problem in [why_no_pods(deployment) if deployment else None] if problem]
     wanted = resolved.replicas if resolved else _live_replicas(deployment)

@@ -17,7 +17,7 @@ def might_be_a_predecessors(snapshot: Snapshot) -> bool:
 
     They do not tell enough: API servers' clocks differ, and a Deployment adopts ReplicaSets that were orphaned.
     """
-    made = _deployment(snapshot)
+    made = snapshot.deployment
     return any(not made or _created(pod) < _created(made) for pod in _staying(snapshot))
 
 
@@ -26,15 +26,11 @@ def without_predecessors(snapshot: Snapshot, replica_sets: Iterable[Manifest]) -
 
     A ReplicaSet that nobody controls was orphaned: our Deployment adopts it, or has not come to it yet.
     """
-    made = _deployment(snapshot)
+    made = snapshot.deployment
     ours = {"", made["metadata"]["uid"]} if made else {""}
     stay = {"", *(each["metadata"]["uid"] for each in replica_sets if names.controller_uid(each) in ours)}
     strangers = {id(pod) for pod in _staying(snapshot) if names.controller_uid(pod) not in stay}
     return replace(snapshot, pods=tuple(pod for pod in snapshot.pods if id(pod) not in strangers))
-
-
-def _deployment(snapshot: Snapshot) -> Manifest | None:
-    return next((child for child in snapshot.children if child["kind"] == "Deployment"), None)
 
 
 def _created(obj: Manifest) -> str:

@@ -7,9 +7,8 @@ controller.kubernetes.io/pod-deletion-cost. https://kubernetes.io/docs/concepts/
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from fairlead_operator.core import names
 from fairlead_operator.core.load import Load
-from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.names import Manifest, is_active
 
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 #: The annotation is an int32.
@@ -31,7 +30,7 @@ def costs(pods: Sequence[Manifest], loads: Mapping[str, Load]) -> dict[str, str]
 
     A pod that nobody heard of counts as the busiest: its requests are not known to be few. No annotation means 0.
     """
-    candidates = {pod["metadata"]["uid"]: pod["metadata"] for pod in pods if _may_go(pod)}
+    candidates = {pod["metadata"]["uid"]: pod["metadata"] for pod in pods if is_active(pod)}
     busiest = max((loads[uid].requests for uid in candidates if uid in loads), default=0)
     wanted = {uid: loads[uid].requests if uid in loads else busiest for uid in candidates}
     values = {uid: str(min(_HIGHEST, requests)) for uid, requests in wanted.items()}
@@ -40,9 +39,3 @@ def costs(pods: Sequence[Manifest], loads: Mapping[str, Load]) -> dict[str, str]
         for uid, value in values.items()
         if (candidates[uid].get("annotations") or {}).get(DELETION_COST, "0") != value
     }
-
-
-def _may_go(pod: Manifest) -> bool:
-    """Whether the ReplicaSet controller may choose it: neither one on its way out nor one that is finished."""
-    finished = (pod.get("status") or {}).get("phase") in names.FINISHED
-    return not finished and not pod["metadata"].get("deletionTimestamp")

@@ -10,7 +10,7 @@ from fairlead_operator.api.autoscaling import Autoscaling
 from fairlead_operator.api.rollout import Strategy
 from fairlead_operator.core.autoscale import Progress
 from fairlead_operator.core.load import Load
-from fairlead_operator.core.names import Manifest
+from fairlead_operator.core.names import Manifest, is_controlled_by
 from fairlead_operator.core.refusal import Refusal
 from fairlead_operator.core.rejection import Rejection
 from fairlead_operator.core.revisions import Rollout
@@ -114,6 +114,13 @@ class Snapshot:
     planned: Plan | None = None
     #: What the API server keeps refusing.
     refusal: Refusal | None = None
+
+    @property
+    def deployment(self) -> Manifest | None:
+        """Ours, as it is."""
+        uid = self.service["metadata"]["uid"]
+        ours = (each for each in self.children if each["kind"] == "Deployment" and is_controlled_by(each, uid))
+        return next(ours, None)
 
 
 @dataclass(frozen=True)

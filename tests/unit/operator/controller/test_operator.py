@@ -75,3 +75,19 @@ def test_a_resync_is_spread_over_its_interval() -> None:
         return looks.at[-1] - looks.at[0]
 
     assert asyncio.run(spread()) > RESYNC / 2
+
+
+def test_watches_that_begin_anew_blind_nobody_though_they_make_unready() -> None:
+    """For a moment: the alerts that go by what is told of services would begin their waits anew."""
+    operator: Any = Operator(Settings(runtime_image="r:1", runtime_image_cpu="c:1"))
+    unsynced = ""
+    operator.lease = SimpleNamespace(now=lambda: 100.0, last_contact=100.0)
+    operator.informer = SimpleNamespace(trouble="the watches are restarted")
+    operator.freshness = SimpleNamespace(unready=lambda: unsynced)
+    assert (operator._blind(), bool(operator._unready())) == ("", True)
+
+    unsynced = "the store is not synced yet"
+    assert operator._blind() == unsynced
+    unsynced = ""
+    operator.lease.last_contact = 0.0
+    assert "has not answered" in operator._blind()
